@@ -1,0 +1,113 @@
+"""The state directory: where a network keeps its addresses, keys and databases.
+
+`$STEAD_HOME`, else `.stead/` in the working directory; mode 0700. Keys are per workload, made once, shared by replicas.
+"""
+
+import json
+import os
+import secrets
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field
+from functools import cached_property
+from pathlib import Path
+
+from joserfc.jwk import ECKey
+
+from stead.identity.errors import ConfigurationError
+
+
+@dataclass(frozen=True)
+class Network:
+    """Where everything of one network listens: origins, chosen at the first start and reused ever after."""
+
+    web: str
+    broker: str
+    trail: str
+    corporate_idp: str
+    bank_idp: str
+    agents: Mapping[str, str] = field(default_factory=dict)
+    mcp_servers: Mapping[str, str] = field(default_factory=dict)
+
+
+class Home:
+    """One state directory. Whatever is asked for and not there yet is made, readable by its owner alone."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    @classmethod
+    def current(cls) -> "Home":
+        """The directory that the environment names."""
+        return cls(Path(os.environ.get("STEAD_HOME") or ".stead").absolute())
+
+    @cached_property
+    def network(self) -> Network:
+        """The recorded addresses. Raises `ConfigurationError` when no network was started here."""
+        try:
+            return Network(**json.loads((self.path / "network.json").read_text()))
+        except FileNotFoundError:
+            raise ConfigurationError(
+                f"No network is recorded in {self.path}.", hint="Start one with `stead demo`, or set STEAD_HOME."
+            ) from None
+        except (ValueError, TypeError):
+            raise ConfigurationError(
+                f"{self.path / 'network.json'} is not readable.", hint="Start anew with `stead demo --fresh`."
+            ) from None
+
+    def record(self, network: Network) -> None:
+        """Writes the addresses down, whole or not at all."""
+        self._write("network.json", json.dumps(asdict(network), indent=2).encode())
+        self.__dict__.pop("network", None)
+
+    def key(self, name: str) -> ECKey:
+        """The ES256 key of a workload or issuer, with its thumbprint as `kid`; made at the first call."""
+        stored = self._once(f"keys/{name}.json", _new_key)
+        return ECKey.import_key(json.loads(stored))
+
+    def secret(self, name: str) -> bytes:
+        """32 random bytes, made at the first call."""
+        return self._once(f"secrets/{name}", lambda: secrets.token_bytes(32))
+
+    def database(self, name: str) -> Path:
+        """The path of a SQLite database; its folder exists."""
+        return self._folder("data") / f"{name}.db"
+
+    def folder(self, name: str) -> Path:
+        """A folder of this name, made if need be."""
+        return self._folder(name)
+
+    def _once(self, name: str, make: Callable[[], bytes]) -> bytes:
+        path = self.path / name
+        if not path.exists():
+            self._write(name, make(), replace=False)
+        return path.read_bytes()
+
+    def _write(self, name: str, content: bytes, *, replace: bool = True) -> None:
+        """Atomic, and where two processes race for the same name the first one wins unless `replace`."""
+        target = self._folder(str(Path(name).parent)) / Path(name).name
+        draft = target.with_name(f".{target.name}.{secrets.token_hex(8)}")
+        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        if replace:
+            draft.replace(target)
+            return
+        try:
+            os.link(draft, target)
+        except FileExistsError:
+            pass
+        finally:
+            draft.unlink()
+
+    def _folder(self, name: str) -> Path:
+        folder = self.path / name
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        return folder
+
+
+def _new_key() -> bytes:
+    key = ECKey.generate_key("P-256")
+    document = {**key.as_dict(private=True), "alg": "ES256", "use": "sig", "kid": key.thumbprint()}
+    return json.dumps(document).encode()

@@ -1,0 +1,186 @@
+"""Whose authority a call carries, as frozen values.
+
+Knows nothing of HTTP, of files, or of how a token is checked.
+"""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from enum import StrEnum
+from types import MappingProxyType
+from typing import Any
+
+from stead.identity.errors import InvalidToken
+
+MAX_ACTORS = 5
+
+
+class Grant(StrEnum):
+    """By what right a hop is made. One word and one colour everywhere: page, terminal, picture, export."""
+
+    LOGIN = "login"
+    OBO = "obo"
+    S2S = "s2s"
+    IN_TASK = "in-task"
+
+
+class Secret:
+    """A credential that cannot be printed, pickled or compared by accident. `reveal()` is the one way to the text."""
+
+    __slots__ = ("_text",)
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+
+    def reveal(self) -> str:
+        """The credential itself. Call it only where it goes onto the wire or into the vault."""
+        return self._text
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}(…)"
+
+    __str__ = __repr__
+
+    def __reduce__(self) -> Any:
+        raise TypeError(f"a {type(self).__name__} is not pickled: keep a handle")
+
+
+class AccessToken(Secret):
+    """An access token (RFC 6749 s1.4)."""
+
+    __slots__ = ()
+
+
+class RefreshToken(Secret):
+    """A refresh token (RFC 6749 s1.5)."""
+
+    __slots__ = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Actor:
+    """Who acts (RFC 8693 s4.1). The outermost is the current actor; those within are history, for audit only."""
+
+    subject: str
+    issuer: str | None = None
+    prior: "Actor | None" = None
+
+    @classmethod
+    def from_claim(cls, claim: object, depth: int = 1) -> "Actor":
+        """Reads an `act` claim. Raises `InvalidToken` when it is not one, or nests deeper than five."""
+        if depth > MAX_ACTORS:
+            raise InvalidToken(f"The actor chain is longer than {MAX_ACTORS}.")
+        if not isinstance(claim, Mapping) or not isinstance(claim.get("sub"), str) or not claim["sub"]:
+            raise InvalidToken("The act claim names no actor.")
+        issuer = claim.get("iss")
+        if issuer is not None and not isinstance(issuer, str):
+            raise InvalidToken("The act claim's issuer is not a string.")
+        prior = claim.get("act")
+        return cls(claim["sub"], issuer, None if prior is None else cls.from_claim(prior, depth + 1))
+
+    def as_claim(self) -> dict[str, Any]:
+        """The RFC 8693 object, nested."""
+        claim: dict[str, Any] = {"sub": self.subject}
+        if self.issuer is not None:
+            claim["iss"] = self.issuer
+        return claim if self.prior is None else {**claim, "act": self.prior.as_claim()}
+
+    def chain(self) -> tuple[str, ...]:
+        """The subjects, current actor first."""
+        return (self.subject, *(self.prior.chain() if self.prior else ()))
+
+
+@dataclass(frozen=True, slots=True)
+class Principal:
+    """The verified bearer of a call: a person (perhaps through actors), or a workload as itself.
+
+    `claims` are all verified claims; `token` is the one the call came with, kept only for exchanging it, and is None
+    where the principal was restored without one.
+    """
+
+    issuer: str
+    subject: str
+    audience: str
+    client_id: str
+    scopes: frozenset[str]
+    jti: str
+    expires_at: int
+    grant: Grant
+    actor: Actor | None = None
+    txn: str | None = None
+    claims: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}), repr=False)
+    token: AccessToken | None = field(default=None, repr=False, compare=False)
+
+    @property
+    def is_service(self) -> bool:
+        """True for a workload acting as itself, for no person."""
+        return self.grant is Grant.S2S
+
+    @property
+    def owner(self) -> str:
+        """The key under which this principal owns tasks: issuer and subject, never the bare user name."""
+        return f"{self.issuer}|{self.subject}"
+
+    @property
+    def chain(self) -> tuple[str, ...]:
+        """The actors, current first; empty when the person (or workload) calls by itself."""
+        return () if self.actor is None else self.actor.chain()
+
+    @property
+    def name(self) -> str:
+        """What to call the person."""
+        return str(self.claims.get("name", self.subject))
+
+    # The three members that Starlette and the SDKs look for in scope["user"].
+    @property
+    def is_authenticated(self) -> bool:
+        return True
+
+    @property
+    def display_name(self) -> str:
+        return self.owner
+
+    @property
+    def identity(self) -> str:
+        return self.owner
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """The hop by which the current call came in: what its own outgoing hops name as their parent.
+
+    `hop` is 16 lower-case hex digits (also the W3C span id), `trace` 32.
+    """
+
+    hop: str
+    trace: str
+    jti: str | None
+
+
+_principal: ContextVar[Principal | None] = ContextVar("stead_principal", default=None)
+_arrival: ContextVar[Arrival | None] = ContextVar("stead_arrival", default=None)
+
+
+def current_principal() -> Principal:
+    """Who is calling. Raises `InvalidToken` outside an authenticated call: unknown means nobody."""
+    principal = _principal.get()
+    if principal is None:
+        raise InvalidToken("Nobody is signed in to this call.")
+    return principal
+
+
+def current_arrival() -> Arrival | None:
+    """The hop that brought the current call, if one did."""
+    return _arrival.get()
+
+
+@contextmanager
+def acting_for(principal: Principal | None, arrival: Arrival | None) -> Iterator[None]:
+    """Makes `principal` and `arrival` current: ingress does it for a request, a durable workflow when it wakes."""
+    restore_principal, restore_arrival = _principal.set(principal), _arrival.set(arrival)
+    try:
+        yield
+    finally:
+        _principal.reset(restore_principal)
+        _arrival.reset(restore_arrival)

@@ -1,0 +1,1 @@
+"""stead.mcp_servers."""
