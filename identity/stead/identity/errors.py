@@ -1,19 +1,19 @@
 """What can go wrong with an identity, each with the code that its standard gives it.
 
-    IdentityError
-    ├── ConfigurationError          the operator must mend something; never caused by a request
-    ├── InvalidRequest              the request is malformed (RFC 6750 s3.1, RFC 6749 s5.2)
-    ├── InvalidToken                the token is missing, false, expired or for somebody else (RFC 6750 s3.1)
-    ├── InsufficientScope           a true token without the right (RFC 6750 s3.1)
-    ├── AccessDenied                policy says no, with a reason for the person
-    ├── StepUpRequired              a stronger or fresher login is needed (RFC 9470)
-    ├── ConsentRequired             the person must authorize this operation at a provider
-    ├── OutOfScope                  the operation differs from what was consented
-    └── GrantRefused                the authorization server refused a grant
-        ├── InvalidScope            the person, or this actor, is not entitled to the scope (RFC 6749 s5.2)
-        ├── InvalidTarget           the audience is unknown to the authorization server (RFC 8693 s2.2.2)
-        ├── InvalidGrant            the credential presented is no longer good
-        └── ProviderUnavailable     no usable answer came
+IdentityError
+├── ConfigurationError          the operator must mend something; never caused by a request
+├── InvalidRequest              the request is malformed (RFC 6750 s3.1, RFC 6749 s5.2)
+├── InvalidToken                the token is missing, false, expired or for somebody else (RFC 6750 s3.1)
+├── InsufficientScope           a true token without the right (RFC 6750 s3.1)
+├── AccessDenied                policy says no, with a reason for the person
+├── StepUpRequired              a stronger or fresher login is needed (RFC 9470)
+├── ConsentRequired             the person must authorize this operation at a provider
+├── OutOfScope                  the operation differs from what was consented
+└── GrantRefused                the authorization server refused a grant
+    ├── InvalidScope            the person, or this actor, is not entitled to the scope (RFC 6749 s5.2)
+    ├── InvalidTarget           the audience is unknown to the authorization server (RFC 8693 s2.2.2)
+    ├── InvalidGrant            the credential presented is no longer good
+    └── ProviderUnavailable     no usable answer came
 """
 
 from collections.abc import Mapping
@@ -21,7 +21,7 @@ from typing import Any, ClassVar
 
 
 class IdentityError(Exception):
-    """Base of all: `code` is the standard's, `description` says what, `hint` what to do next, `debug` is for the log only.
+    """Base of all: `code` is the standard's, `description` says what, `hint` what to do next, `debug` goes to the log only.
 
     `description` and `hint` are shown to callers, so neither may hold a token, a path or an exception's text.
     """
