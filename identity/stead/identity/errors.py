@@ -21,7 +21,7 @@ from typing import Any, ClassVar
 
 
 class IdentityError(Exception):
-    """Base of all: `code` is the standard's, `description` says what, `hint` what to do next, `debug` goes to the log only.
+    """Base of all: `code` is the standard's, `description` says what, `hint` what to do next, `debug` is only logged.
 
     `description` and `hint` are shown to callers, so neither may hold a token, a path or an exception's text.
     """

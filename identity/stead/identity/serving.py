@@ -1,0 +1,65 @@
+"""One process serving one app on one loopback origin. Knows uvicorn; nothing of what is served."""
+
+import ipaddress
+import logging
+import socket
+from collections.abc import Callable
+from urllib.parse import urlsplit
+
+import uvicorn
+
+from stead.identity.errors import ConfigurationError
+from stead.identity.types import ASGIApp
+
+_GRACE = 3
+"""Seconds an open stream or a hung call may delay the end."""
+
+
+def listen(url: str, *, public: bool = False) -> socket.socket:
+    """A listening socket at the origin `url`. Raises `ConfigurationError` when it is not loopback or is taken."""
+    host, port = origin(url)
+    if not public and not ipaddress.ip_address(host).is_loopback:
+        raise ConfigurationError(f"{host} is not a loopback address.", hint="Say --public if you mean it.")
+    listener = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, port))
+    except OSError as error:
+        listener.close()
+        raise ConfigurationError(
+            f"{url} cannot be listened on: {error.strerror}.", hint="Another process may hold the port."
+        ) from None
+    listener.listen(2048)
+    listener.set_inheritable(False)
+    return listener
+
+
+def origin(url: str) -> tuple[str, int]:
+    """Host and port of an origin such as `http://127.0.0.4:8412`."""
+    parts = urlsplit(url)
+    if parts.scheme not in {"http", "https"} or not parts.hostname or parts.port is None:
+        raise ConfigurationError(f"{url!r} is not an origin with a port.", hint="Such as http://127.0.0.4:8412.")
+    return parts.hostname, parts.port
+
+
+def serve(app: ASGIApp, listener: socket.socket, *, log_level: str = "warning") -> None:
+    """Serves until a signal ends it. httptools always: on h11 a request smuggled behind Transfer-Encoding is served."""
+    logging.basicConfig(level=log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    config = uvicorn.Config(
+        app,
+        http="httptools",
+        lifespan="on",
+        log_config=None,
+        log_level=log_level,
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        timeout_graceful_shutdown=_GRACE,
+    )
+    uvicorn.Server(config).run(sockets=[listener])
+
+
+def serve_at(url: str, load: Callable[[], ASGIApp], *, public: bool = False) -> None:
+    """Listens at `url` first, so that early callers wait instead of being refused, then loads the app and serves it."""
+    listener = listen(url, public=public)
+    serve(load(), listener)
