@@ -1,0 +1,5 @@
+"""`python -m stead.demo` is the `stead` command."""
+
+from stead.demo.cli import main
+
+main()

@@ -1,0 +1,147 @@
+"""Starts a whole network, tells when it is ready, keeps it running, and names what went wrong."""
+
+import contextlib
+import http.client
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import FrameType
+
+from stead.demo.network.addresses import addresses, network_of
+from stead.demo.network.catalogue import SERVICES, Service, preload
+from stead.demo.network.children import Child, reason, start, stop
+from stead.identity.errors import ConfigurationError
+from stead.identity.home import Home, Network
+from stead.identity.serving import listen, origin, serve
+
+_READY_WITHIN = 60.0
+_DEATHS_TOLERATED = 3
+_DEATHS_WITHIN = 30.0
+
+Tell = Callable[[str], None]
+
+
+class Ended(Exception):  # noqa: N818 - not an error: somebody asked
+    """A signal asked the network to end."""
+
+
+class Running:
+    """A started network: its children and the deaths it has seen."""
+
+    def __init__(self, home: Home, network: Network, tell: Tell) -> None:
+        self.home = home
+        self.network = network
+        self.children: dict[int, Child] = {}
+        self._urls = dict(addresses(network))
+        self._tell = tell
+        self._deaths: list[float] = []
+
+    def start(self, service: Service) -> None:
+        """Starts one service; its socket is open before this returns, so nobody who calls it early is refused."""
+        url = self._urls[service.place]
+        listener = listen(url)
+        child = start(service, self._log(service), lambda: serve(service.load(self.home, url), listener))
+        listener.close()
+        self.children[child.pid] = child
+
+    def await_ready(self) -> None:
+        """Returns when every service says it is ready. Raises `ConfigurationError` naming the one that does not."""
+        deadline = time.monotonic() + _READY_WITHIN
+        for child in list(self.children.values()):
+            while not _ready(self._urls[child.service.place]):
+                self._refuse_deaths()
+                if time.monotonic() > deadline:
+                    raise ConfigurationError(f"{child.service.title} did not get ready.", hint=_tail(child))
+                time.sleep(0.03)
+
+    def watch(self) -> None:
+        """Waits for children for as long as the network runs; one that dies is named and started again.
+
+        Raises `ConfigurationError` when they keep dying.
+        """
+        while True:
+            pid, status = os.waitpid(-1, 0)
+            child = self.children.pop(pid, None)
+            if child is not None:
+                self._mourn(child, status)
+                self.start(child.service)
+
+    def stop(self) -> None:
+        """Ends every child."""
+        stop(list(self.children.values()))
+        self.children.clear()
+
+    def _mourn(self, child: Child, status: int) -> None:
+        self._tell(f"{child.service.title} {reason(status)}; starting it again. Its last lines:\n{_tail(child)}")
+        now = time.monotonic()
+        self._deaths = [death for death in self._deaths if now - death < _DEATHS_WITHIN] + [now]
+        if len(self._deaths) > _DEATHS_TOLERATED:
+            raise ConfigurationError(f"{child.service.title} keeps dying: {reason(status)}.", hint=_tail(child))
+
+    def _refuse_deaths(self) -> None:
+        pid, status = os.waitpid(-1, os.WNOHANG)
+        child = self.children.pop(pid, None) if pid else None
+        if child is not None:
+            raise ConfigurationError(f"{child.service.title} {reason(status)}.", hint=_tail(child))
+
+    def _log(self, service: Service) -> Path:
+        return self.home.folder("logs") / f"{'-'.join(service.command)}.log"
+
+
+def _tail(child: Child) -> str:
+    return "\n".join(f"  {line}" for line in child.last_lines()) or "  (it printed nothing)"
+
+
+def _ready(url: str) -> bool:
+    host, port = origin(url)
+    connection = http.client.HTTPConnection(host, port, timeout=2)
+    try:
+        connection.request("GET", "/readyz")
+        return connection.getresponse().status == 200
+    except OSError:
+        return False
+    finally:
+        connection.close()
+
+
+@contextlib.contextmanager
+def running(home: Home, *, fresh: bool = False, tell: Tell | None = None) -> Iterator[Running]:
+    """A network that is ready inside the block and gone after it, however the block is left."""
+    network = network_of(home, fresh=fresh)
+    preload()
+    network_running = Running(home, network, tell or _to_stderr)
+    with _ended_by_signals():
+        try:
+            for service in SERVICES:
+                network_running.start(service)
+            network_running.await_ready()
+            yield network_running
+        finally:
+            _deaf()
+            network_running.stop()
+
+
+def _to_stderr(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)  # noqa: T201
+
+
+@contextlib.contextmanager
+def _ended_by_signals() -> Iterator[None]:
+    def end(_number: int, _frame: FrameType | None) -> None:
+        raise Ended
+
+    before = {number: signal.signal(number, end) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _deaf() -> None:
+    """A second Ctrl-C must not interrupt the ending of the children."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
