@@ -11,6 +11,7 @@ import math
 from base64 import urlsafe_b64encode
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any
 
 from stead.identity.errors import InvalidRequest, OutOfScope
@@ -112,7 +113,7 @@ def digest(value: Any) -> str:
 
 
 def canonical(value: Any) -> bytes:
-    """The RFC 8785 form of a JSON value. Raises `InvalidRequest` for what has none: NaN, lone surrogates, other types."""
+    """The RFC 8785 form of a JSON value. Raises `InvalidRequest` for what has none."""
     try:
         return "".join(_write(value)).encode()
     except (UnicodeEncodeError, RecursionError):
@@ -187,15 +188,9 @@ def _number(value: float) -> str:
         raise InvalidRequest("An integer is too large for a canonical form; write it as a string.")
     if not math.isfinite(value):
         raise InvalidRequest("A number is not finite.")
-    if value == int(value) and abs(value) < 10**21:
-        return str(int(value))
+    if value == 0:
+        return "0"
+    if 1e-6 <= abs(value) < 1e21:
+        return format(Decimal(repr(value)), "f").removesuffix(".0")
     digits, _, exponent = repr(value).partition("e")
-    if not exponent:
-        return digits
-    return _plain(value) if -6 <= int(exponent) < 0 else f"{digits}e{int(exponent):+d}"
-
-
-def _plain(value: float) -> str:
-    mantissa, _, exponent = repr(value).partition("e")
-    places = len(mantissa.lstrip("-").replace(".", "").rstrip("0") or "0") - 1 - int(exponent)
-    return f"{value:.{places}f}"
+    return f"{digits}e{int(exponent):+d}"
