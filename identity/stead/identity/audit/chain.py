@@ -1,0 +1,133 @@
+"""One chain's file: found, locked, mended at its torn end, and appended to.
+
+Knows files. One process holds a chain; another of the same instance gets the next replica's file.
+"""
+
+import fcntl
+import logging
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from stead.identity.audit.event import Event, genesis, unseal
+from stead.identity.errors import ConfigurationError, InvalidRequest
+
+MAX_REPLICAS = 256
+_BLOCK = 65_536
+_log = logging.getLogger(__name__)
+_sync = getattr(os, "fdatasync", os.fsync)
+
+
+@dataclass
+class ChainFile:
+    """An open chain: where it lies, which replica it is, and its durable head."""
+
+    path: Path
+    descriptor: int
+    replica: int
+    seq: int
+    head: str
+    size: int
+
+    def append(self, lines: bytes) -> None:
+        """Writes and syncs, or raises `OSError` and leaves the file as it was."""
+        try:
+            _write_all(self.descriptor, lines)
+            _sync(self.descriptor)
+        except OSError:
+            os.ftruncate(self.descriptor, self.size)
+            raise
+        self.size += len(lines)
+
+    def close(self) -> None:
+        """Gives the chain up."""
+        os.close(self.descriptor)
+
+
+def chain_path(folder: Path, instance: str, replica: int) -> Path:
+    """`<instance>.jsonl`, and `<instance>.<replica>.jsonl` for further replicas."""
+    return folder / (f"{instance}.jsonl" if replica == 0 else f"{instance}.{replica}.jsonl")
+
+
+def open_chain(folder: Path, instance: str) -> ChainFile:
+    """Takes the first chain of this instance that nobody holds and that is whole.
+
+    A damaged chain is left as it is, for `check` to report; the instance goes on in the next one.
+    Raises `ConfigurationError` when none can be had.
+    """
+    if not instance or "/" in instance or instance.startswith("."):
+        raise ConfigurationError(f"{instance!r} is not a name that a journal can have.")
+    for replica in range(MAX_REPLICAS):
+        path = chain_path(folder, instance, replica)
+        descriptor = _lock(path)
+        if descriptor is None:
+            continue
+        try:
+            return _recover(path, descriptor, instance, replica)
+        except InvalidRequest as damage:
+            os.close(descriptor)
+            _log.error("%s is damaged and left alone: %s", path.name, damage.description)
+    raise ConfigurationError(f"No journal of {instance} can be opened.", hint="Look at `stead audit check`.")
+
+
+def _lock(path: Path) -> int | None:
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(descriptor)
+        return None
+    return descriptor
+
+
+def _recover(path: Path, descriptor: int, instance: str, replica: int) -> ChainFile:
+    size = _cut_torn_end(path, descriptor)
+    last = _last_event(descriptor, size)
+    if last is None:
+        _sync_folder(path.parent)
+        return ChainFile(path, descriptor, replica, 0, genesis(instance, replica), 0)
+    if (last.instance, last.replica) != (instance, replica):
+        raise InvalidRequest("The chain is another instance's.")
+    return ChainFile(path, descriptor, replica, last.seq, last.hash, size)
+
+
+def _cut_torn_end(path: Path, descriptor: int) -> int:
+    """A line without its end was never durable, so nobody relied on it: it goes."""
+    size = os.fstat(descriptor).st_size
+    whole = _end_of_last_line(descriptor, size)
+    if whole < size:
+        _log.warning("%s ended in a torn line of %d bytes, which is cut off.", path.name, size - whole)
+        os.ftruncate(descriptor, whole)
+        os.fsync(descriptor)
+    return whole
+
+
+def _end_of_last_line(descriptor: int, size: int) -> int:
+    while size > 0:
+        start = max(0, size - _BLOCK)
+        newline = os.pread(descriptor, size - start, start).rfind(b"\n")
+        if newline >= 0:
+            return start + newline + 1
+        size = start
+    return 0
+
+
+def _last_event(descriptor: int, size: int) -> Event | None:
+    if size == 0:
+        return None
+    start = _end_of_last_line(descriptor, size - 1)
+    return unseal(os.pread(descriptor, size - start, start))
+
+
+def _write_all(descriptor: int, content: bytes) -> None:
+    rest = memoryview(content)
+    while rest:
+        rest = rest[os.write(descriptor, rest) :]
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

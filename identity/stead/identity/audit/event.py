@@ -1,0 +1,162 @@
+"""One line of the audit: a frozen value, sealed into a hash chain.
+
+Knows how an event is written and read back. Knows nothing of files, of HTTP or of how a trail is walked.
+"""
+
+import hashlib
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from enum import StrEnum
+from typing import Any
+
+from stead.identity.errors import InvalidRequest, InvalidToken
+from stead.identity.types import Json
+from stead.identity.values import Actor
+
+MAX_TEXT = 512
+"""Characters kept of any one field: a caller chooses tool names, so a caller could otherwise fill the disk."""
+
+_TOKEN = re.compile(r"eyJ[\w-]{6,}(?:\.[\w-]*)*")
+
+
+class Kind(StrEnum):
+    """What an event tells. A hop is an `egress` and its `ingress`; `outcome` ends it; `task` binds it to a task."""
+
+    EGRESS = "egress"
+    INGRESS = "ingress"
+    OUTCOME = "outcome"
+    TASK = "task"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
+    """What one instance saw of one hop. Absent is `None`, and left out of the written form.
+
+    `hash` is SHA-256 over the canonical JSON of all other fields, of which `prev` is the hash of the event before.
+    """
+
+    seq: int
+    time: float
+    instance: str
+    kind: Kind
+    hop: str
+    replica: int = 0
+    parent_hop: str | None = None
+    parent_jti: str | None = None
+    cause_jti: str | None = None
+    trace: str | None = None
+    task: str | None = None
+    operation: str | None = None
+    resource: str | None = None
+    caller: str | None = None
+    callee: str | None = None
+    grant: str | None = None
+    iss: str | None = None
+    sub: str | None = None
+    name: str | None = None
+    act: Mapping[str, Any] | None = None
+    aud: str | None = None
+    scope: str | None = None
+    exp: int | None = None
+    jti: str | None = None
+    consent_id: str | None = None
+    decision: str | None = None
+    rule: str | None = None
+    code: str | None = None
+    description: str | None = None
+    hint: str | None = None
+    outcome: str | None = None
+    prev: str
+    hash: str
+
+    def as_json(self) -> Json:
+        """The JSON object, without what is absent."""
+        return {name: value for name in _NAMES if (value := getattr(self, name)) is not None}
+
+    @classmethod
+    def from_json(cls, value: object) -> "Event":
+        """Reads one event from outside. Raises `InvalidRequest` for what is not exactly one, or has a false hash."""
+        event = _typed(value)
+        if seal({name: value for name, value in event.as_json().items() if name != "hash"})[0] != event:
+            raise InvalidRequest(f"Event {event.seq} does not have the hash it claims.")
+        return event
+
+
+_NAMES = tuple(field.name for field in fields(Event))
+_REQUIRED = frozenset({"seq", "time", "instance", "kind", "hop", "prev", "hash"})
+_TYPES: dict[str, type | tuple[type, ...]] = {
+    **dict.fromkeys(_NAMES, str),
+    **dict.fromkeys(("seq", "replica", "exp"), int),
+    "time": (int, float),
+    "act": dict,
+}
+
+
+def genesis(instance: str, replica: int) -> str:
+    """What the first event of a chain names as its `prev`: the chain's own identity."""
+    return hashlib.sha256(f"stead audit chain|{instance}|{replica}".encode()).hexdigest()
+
+
+def seal(values: Mapping[str, Any]) -> tuple[Event, bytes]:
+    """The event with its hash, and the line that is written for it."""
+    body = _canonical({name: value for name, value in values.items() if value is not None})
+    digest = hashlib.sha256(body).hexdigest()
+    return Event(**values, hash=digest), b'%s,"hash":"%s"}\n' % (body[:-1], digest.encode())
+
+
+def unseal(line: bytes) -> Event:
+    """Reads a written line back. Raises `InvalidRequest` unless it is, byte for byte, what `seal` would write."""
+    try:
+        value = json.loads(line)
+    except (ValueError, RecursionError):
+        raise InvalidRequest("The line is not JSON.") from None
+    event = _typed(value)
+    # The whole line is compared, not the hash alone: a repeated key parses to the same value.
+    if seal({name: value for name, value in event.as_json().items() if name != "hash"})[1] != line:
+        raise InvalidRequest(f"Event {event.seq} is not as it was written.")
+    return event
+
+
+def clean(text: str) -> str:
+    """Text that may be kept: bounded, well-formed, and without anything that looks like a token."""
+    if len(text) > MAX_TEXT:
+        text = f"{text[: MAX_TEXT - 1]}…"
+    if not text.isascii():
+        text = text.encode("utf-8", "replace").decode()
+    return _TOKEN.sub("[token]", text) if "eyJ" in text else text
+
+
+def _canonical(value: Json) -> bytes:
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False).encode()
+
+
+def _typed(value: object) -> Event:
+    if not isinstance(value, dict) or not value.keys() >= _REQUIRED:
+        raise InvalidRequest("An event lacks a member.", hint=f"Each needs {', '.join(sorted(_REQUIRED))}.")
+    for name, member in value.items():
+        _check(name, member)
+    try:
+        return Event(**{**value, "kind": Kind(value["kind"])})
+    except ValueError:
+        raise InvalidRequest("An event is of no known kind.") from None
+
+
+def _check(name: str, member: object) -> None:
+    expected = _TYPES.get(name)
+    if expected is None:
+        raise InvalidRequest("An event has a member that is not known.")
+    if not isinstance(member, expected) or isinstance(member, bool):
+        raise InvalidRequest(f"The event's {name} has the wrong type.")
+    if isinstance(member, str) and len(member) > MAX_TEXT:
+        raise InvalidRequest(f"The event's {name} is too long.")
+    if name == "act":
+        _check_actors(member)
+
+
+def _check_actors(claim: object) -> None:
+    try:
+        Actor.from_claim(claim)
+    except InvalidToken as error:
+        raise InvalidRequest(error.description) from None
