@@ -1,0 +1,157 @@
+"""The commands and their options. Each calls one function of the module named after it."""
+
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(
+    help="An agent network in which every hop acts in the user's stead, and can prove it.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+trail_app = typer.Typer(help="The identity trail of a task.", no_args_is_help=True)
+agents_app = typer.Typer(help="The agents that the broker knows.", no_args_is_help=True)
+registry_app = typer.Typer(help="What the broker may plan with.", no_args_is_help=True)
+token_app = typer.Typer(help="Tokens.", no_args_is_help=True)
+for name, group in (("trail", trail_app), ("agents", agents_app), ("registry", registry_app), ("token", token_app)):
+    app.add_typer(group, name=name)
+
+As = Annotated[str, typer.Option("--as", metavar="USER", help="The sample person who signs in.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+@app.command()
+def demo(
+    fresh: Annotated[bool, typer.Option("--fresh", help="Forget everything and choose new addresses.")] = False,
+    story: Annotated[bool, typer.Option("--story", help="Play the four scenes in the terminal, then stop.")] = False,
+    json: AsJson = False,
+) -> None:
+    """Start FinPort: two identity providers, broker, agents, MCP servers and the web page, on this machine."""
+    from stead.demo.cli import network
+
+    network.demo(fresh=fresh, story=story, json=json)
+
+
+@app.command()
+def serve(
+    what: Annotated[
+        list[str], typer.Argument(metavar="SERVICE [NAME]", help="broker, agent NAME, mcp NAME, idp NAME, trail or web")
+    ],
+    public: Annotated[bool, typer.Option("--public", help="Allow an address that is not loopback.")] = False,
+) -> None:
+    """Serve one part of a network, at its recorded address."""
+    from stead.demo.cli import network
+
+    network.serve_one(tuple(what), public=public)
+
+
+@app.command()
+def ask(
+    goal: Annotated[str, typer.Argument(help="What you want, in plain English.")],
+    person: As,
+    approve: Annotated[bool, typer.Option("--approve", help="Play the person who approves at the bank.")] = False,
+    json: AsJson = False,
+) -> None:
+    """Ask the broker as a signed-in person, and follow what happens."""
+    from stead.demo.cli.ask import ask as run
+
+    raise typer.Exit(run(goal, person, approve=approve, json=json))
+
+
+@app.command()
+def plan(
+    goal: Annotated[str, typer.Argument(help="What you want, in plain English.")], person: As, json: AsJson = False
+) -> None:
+    """Show the plan for a goal, without running it."""
+    from stead.demo.cli.ask import plan as run
+
+    raise typer.Exit(run(goal, person, json=json))
+
+
+@trail_app.command("show")
+def trail_show(
+    task: Annotated[str | None, typer.Argument(help="The task; without it, the newest one.")] = None,
+    person: As = "alice",
+    json: AsJson = False,
+) -> None:
+    """Draw a task's trail as a tree."""
+    from stead.demo.cli import trail
+
+    trail.show(task, person, json=json)
+
+
+@trail_app.command("export")
+def trail_export(
+    task: Annotated[str | None, typer.Argument(help="The task; without it, the newest one.")] = None,
+    person: As = "alice",
+    json: AsJson = False,
+    mermaid: Annotated[bool, typer.Option("--mermaid", help="Print a Mermaid sequence diagram.")] = False,
+    svg: Annotated[bool, typer.Option("--svg", help="Print the picture.")] = False,
+) -> None:
+    """Print a task's trail for a program (--json, the default), a page (--mermaid) or a slide (--svg)."""
+    from stead.demo.cli import trail
+
+    if json + mermaid + svg > 1:
+        raise typer.BadParameter("choose one of --json, --mermaid and --svg")
+    trail.export(task, person, form="mermaid" if mermaid else "svg" if svg else "json")
+
+
+@trail_app.command("verify")
+def trail_verify(json: AsJson = False) -> None:
+    """Check every instance's audit chain in the state directory for changed, missing and reordered events."""
+    from stead.demo.cli import trail
+
+    raise typer.Exit(trail.verify(json=json))
+
+
+@agents_app.command("list")
+def agents_list(person: As = "alice", json: AsJson = False) -> None:
+    """List agents and their skills."""
+    from stead.demo.cli import registry
+
+    registry.agents(person, json=json)
+
+
+@agents_app.command("show")
+def agents_show(name: str, person: As = "alice", json: AsJson = False) -> None:
+    """Show one agent: its skills, and whose authority each needs."""
+    from stead.demo.cli import registry
+
+    registry.agent(name, person, json=json)
+
+
+@registry_app.command("list")
+def registry_list(person: As = "alice", json: AsJson = False) -> None:
+    """List agents and MCP servers."""
+    from stead.demo.cli import registry
+
+    registry.entries(person, json=json)
+
+
+@registry_app.command("add")
+def registry_add(
+    url: Annotated[str, typer.Argument(help="The origin of an agent or MCP server.")], person: As, json: AsJson = False
+) -> None:
+    """Let an agent or MCP server into the network: as a person with registry:admin."""
+    from stead.demo.cli import registry
+
+    registry.add(url, person, json=json)
+
+
+@registry_app.command("remove")
+def registry_remove(name: str, person: As, json: AsJson = False) -> None:
+    """Take an agent or MCP server out of the network: as a person with registry:admin."""
+    from stead.demo.cli import registry
+
+    registry.remove(name, person, json=json)
+
+
+@token_app.command("decode")
+def token_decode(
+    token: Annotated[str, typer.Argument(help="A token, or - for standard input.")] = "-", json: AsJson = False
+) -> None:
+    """Show a token's claims. Nothing is verified, and the token itself is never printed."""
+    from stead.demo.cli.token import decode
+
+    decode(token, json=json)
