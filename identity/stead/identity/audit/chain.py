@@ -6,6 +6,8 @@ Knows files. One process holds a chain; another of the same instance gets the ne
 import fcntl
 import logging
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -68,6 +70,29 @@ def open_chain(folder: Path, instance: str) -> ChainFile:
             os.close(descriptor)
             _log.error("%s is damaged and left alone: %s", path.name, damage.description)
     raise ConfigurationError(f"No journal of {instance} can be opened.", hint="Look at `stead audit check`.")
+
+
+def siblings(folder: Path, instance: str) -> list[tuple[Path, int]]:
+    """The chains that there are of an instance, with their replica numbers."""
+    chains = ((chain_path(folder, instance, replica), replica) for replica in range(MAX_REPLICAS))
+    return [(path, replica) for path, replica in chains if path.exists()]
+
+
+@contextmanager
+def hold(path: Path) -> Iterator[bool]:
+    """Holds a chain for reading its end; yields False when a process still writes it."""
+    descriptor = _lock(path)
+    try:
+        yield descriptor is not None
+    finally:
+        if descriptor is not None:
+            os.close(descriptor)
+
+
+def whole_size(path: Path) -> int:
+    """Bytes up to the end of the last whole line."""
+    with path.open("rb") as file:
+        return _end_of_last_line(file.fileno(), path.stat().st_size)
 
 
 def _lock(path: Path) -> int | None:

@@ -6,30 +6,20 @@ return after that fsync: a decision that allows a side effect is awaited, everyt
 
 import asyncio
 import atexit
-import logging
 import threading
 from collections.abc import Callable, Mapping
-from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
 
 from stead.identity.audit.chain import open_chain
-from stead.identity.audit.errors import AuditUnavailable
 from stead.identity.audit.event import Event, Kind, clean, seal
+from stead.identity.audit.writer import Writer
 from stead.identity.clock import Clock, system_clock
 from stead.identity.errors import IdentityError
 from stead.identity.types import Json
 from stead.identity.values import Arrival, Grant, Principal, current_arrival
 
-GROUP = 0.005
-"""Seconds that events wait for company before they are written, when nobody waits for them."""
-
-MAX_BACKLOG = 50_000
-"""Events held while the disk refuses them. Beyond that nothing is done any more that would have to be recorded."""
-
-_RETRY = 0.5
 _CLAIMS = ("iss", "sub", "name", "act", "aud", "scope", "exp", "jti")
-_log = logging.getLogger(__name__)
 
 
 class Journal:
@@ -44,14 +34,8 @@ class Journal:
         self._clock = clock
         self._file = open_chain(folder, instance)
         self._seq, self._head = self._file.seq, self._file.head
-        self._durable = self._seq
         self._lock = threading.Lock()
-        self._wake = threading.Condition(self._lock)
-        self._pending: list[bytes] = []
-        self._waiting: list[tuple[int, Future[None]]] = []
-        self._listeners: list[Callable[[], None]] = []
-        self._writer: threading.Thread | None = None
-        self._closed = False
+        self._writer = Writer(self._file, name=f"audit-{instance}")
         atexit.register(self.close)
 
     @property
@@ -81,23 +65,11 @@ class Journal:
         Raises `AuditUnavailable` when the journal is closed or the disk has refused for too long.
         """
         values = {name: clean(value) if type(value) is str else value for name, value in values.items()}
-        with self._wake:
-            self._refuse_if_useless()
-            event, line = seal(
-                {
-                    **values,
-                    "instance": self.instance,
-                    "replica": self.replica,
-                    "seq": self._seq + 1,
-                    "time": round(self._clock(), 6),
-                    "prev": self._head,
-                }
-            )
+        with self._lock:
+            self._writer.refuse_if_useless()
+            event, line = seal({**values, **self._place()})
             self._seq, self._head = event.seq, event.hash
-            self._pending.append(line)
-            if len(self._pending) == 1:
-                self._start()
-                self._wake.notify_all()
+            self._writer.queue(event.seq, line)
         return event
 
     async def commit(self, **values: Any) -> Event:
@@ -108,28 +80,20 @@ class Journal:
 
     async def durable(self, event: Event) -> None:
         """Returns when this event (and so all before it) is on disk. Raises `AuditUnavailable`."""
-        await asyncio.wrap_future(self._written(event.seq))
+        await asyncio.wrap_future(self._writer.written(event.seq))
 
     def flush(self, timeout: float | None = 10.0) -> None:
         """Blocks until everything appended so far is on disk. For code outside an event loop."""
-        self._written(self.head[0]).result(timeout)
+        self._writer.written(self.head[0]).result(timeout)
 
     def close(self) -> None:
         """Writes what is queued and gives the chain up. Idempotent."""
-        with self._wake:
-            if self._closed:
-                return
-            self._closed = True
-            self._wake.notify_all()
-        if self._writer is not None:
-            self._writer.join()
-        self._file.close()
+        self._writer.close()
         atexit.unregister(self.close)
 
     def on_durable(self, listener: Callable[[], None]) -> Callable[[], None]:
         """Has `listener` called, in the writer's thread, after each group. Returns what ends that."""
-        self._listeners.append(listener)
-        return lambda: self._listeners.remove(listener)
+        return self._writer.on_durable(listener)
 
     def egress(
         self,
@@ -222,77 +186,14 @@ class Journal:
             jti = arrival.jti
         return self.append(kind=Kind.TASK, hop=hop, task=task, jti=jti)
 
-    def _refuse_if_useless(self) -> None:
-        if self._closed:
-            raise AuditUnavailable("The audit journal is closed.")
-        if len(self._pending) >= MAX_BACKLOG:
-            raise AuditUnavailable("The audit journal cannot be written.", hint="Look at the disk's free space.")
-
-    def _start(self) -> None:
-        if self._writer is None:
-            self._writer = threading.Thread(target=self._write, name=f"audit-{self.instance}", daemon=True)
-            self._writer.start()
-
-    def _written(self, seq: int) -> Future[None]:
-        future: Future[None] = Future()
-        with self._wake:
-            if seq <= self._durable:
-                future.set_result(None)
-            else:
-                self._waiting.append((seq, future))
-                self._wake.notify_all()
-        return future
-
-    def _write(self) -> None:
-        while (group := self._next_group()) is not None:
-            lines, seq = group
-            try:
-                self._file.append(b"".join(lines))
-            except OSError as error:
-                self._refused(lines, error)
-            else:
-                self._settle(seq)
-
-    def _next_group(self) -> tuple[list[bytes], int] | None:
-        with self._wake:
-            self._wake.wait_for(lambda: self._pending or self._closed)
-            if not self._pending:
-                return None
-            self._wake.wait_for(lambda: self._waiting or self._closed, GROUP)
-            lines, self._pending = self._pending, []
-            return lines, self._seq
-
-    def _settle(self, seq: int) -> None:
-        with self._wake:
-            self._durable = seq
-            settled = [future for wanted, future in self._waiting if wanted <= seq]
-            self._waiting = [entry for entry in self._waiting if entry[0] > seq]
-        for future in settled:
-            _resolve(future, None)
-        for listener in tuple(self._listeners):
-            listener()
-
-    def _refused(self, lines: list[bytes], error: OSError) -> None:
-        """The lines stay queued, in order, so that the chain has no hole; who waits is told now."""
-        _log.error("The audit journal %s cannot be written: %s", self.path.name, error.strerror)
-        with self._wake:
-            self._pending[:0] = lines
-            waiting, self._waiting = self._waiting, []
-            for _, future in waiting:
-                _resolve(future, AuditUnavailable("The audit journal cannot be written."))
-            if self._closed:
-                self._pending.clear()
-            else:
-                self._wake.wait_for(lambda: self._closed, _RETRY)
-
-
-def _resolve(future: Future[None], error: AuditUnavailable | None) -> None:
-    if not future.set_running_or_notify_cancel():
-        return
-    if error is None:
-        future.set_result(None)
-    else:
-        future.set_exception(error)
+    def _place(self) -> Json:
+        return {
+            "instance": self.instance,
+            "replica": self.replica,
+            "seq": self._seq + 1,
+            "time": round(self._clock(), 6),
+            "prev": self._head,
+        }
 
 
 def _lineage(parent: Arrival, *, service: bool) -> Json:

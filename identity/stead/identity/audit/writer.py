@@ -1,0 +1,137 @@
+"""The one thread that writes a chain: it groups lines, syncs once for the group, and tells who waited.
+
+Knows lines and sequence numbers, not events.
+"""
+
+import logging
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future
+
+from stead.identity.audit.chain import ChainFile
+from stead.identity.audit.errors import AuditUnavailable
+
+GROUP = 0.005
+"""Seconds that lines wait for company before they are written, when nobody waits for them."""
+
+MAX_BACKLOG = 50_000
+"""Lines held while the disk refuses them. Beyond that nothing is done any more that would have to be recorded."""
+
+_RETRY = 0.5
+_log = logging.getLogger(__name__)
+
+
+class Writer:
+    """Owns an open chain. Its thread starts with the first line, so that opening a journal starts none."""
+
+    def __init__(self, file: ChainFile, name: str) -> None:
+        self._file = file
+        self._name = name
+        self._durable = self._queued = file.seq
+        self._wake = threading.Condition()
+        self._pending: list[bytes] = []
+        self._waiting: list[tuple[int, Future[None]]] = []
+        self._listeners: list[Callable[[], None]] = []
+        self._thread: threading.Thread | None = None
+        self._closed = False
+
+    def refuse_if_useless(self) -> None:
+        """Raises `AuditUnavailable` when a further line would be lost, or would wait for ever."""
+        if self._closed:
+            raise AuditUnavailable("The audit journal is closed.")
+        if len(self._pending) >= MAX_BACKLOG:
+            raise AuditUnavailable("The audit journal cannot be written.", hint="Look at the disk's free space.")
+
+    def queue(self, seq: int, line: bytes) -> None:
+        """Takes a line. The caller gives them in the order of `seq`."""
+        with self._wake:
+            self._pending.append(line)
+            self._queued = seq
+            if len(self._pending) == 1:
+                self._start()
+                self._wake.notify_all()
+
+    def written(self, seq: int) -> Future[None]:
+        """Done when the line `seq` is on disk; `AuditUnavailable` when it could not be put there."""
+        future: Future[None] = Future()
+        with self._wake:
+            if seq <= self._durable:
+                future.set_result(None)
+            elif self._closed:
+                future.set_exception(AuditUnavailable("The audit journal is closed."))
+            else:
+                self._waiting.append((seq, future))
+                self._wake.notify_all()
+        return future
+
+    def on_durable(self, listener: Callable[[], None]) -> Callable[[], None]:
+        """Has `listener` called in the thread after each group. Returns what ends that."""
+        self._listeners.append(listener)
+        return lambda: self._listeners.remove(listener)
+
+    def close(self) -> None:
+        """Writes what is queued and closes the file. Idempotent."""
+        with self._wake:
+            if self._closed:
+                return
+            self._closed = True
+            self._wake.notify_all()
+        if self._thread is not None:
+            self._thread.join()
+        self._file.close()
+
+    def _start(self) -> None:
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._write, name=self._name, daemon=True)
+            self._thread.start()
+
+    def _write(self) -> None:
+        while (group := self._next_group()) is not None:
+            lines, seq = group
+            try:
+                self._file.append(b"".join(lines))
+            except OSError as error:
+                self._refused(lines, error)
+            else:
+                self._settle(seq)
+
+    def _next_group(self) -> tuple[list[bytes], int] | None:
+        with self._wake:
+            self._wake.wait_for(lambda: self._pending or self._closed)
+            if not self._pending:
+                return None
+            self._wake.wait_for(lambda: self._waiting or self._closed, GROUP)
+            lines, self._pending = self._pending, []
+            return lines, self._queued
+
+    def _settle(self, seq: int) -> None:
+        with self._wake:
+            self._durable = seq
+            settled = [future for wanted, future in self._waiting if wanted <= seq]
+            self._waiting = [entry for entry in self._waiting if entry[0] > seq]
+        for future in settled:
+            _resolve(future)
+        for listener in tuple(self._listeners):
+            listener()
+
+    def _refused(self, lines: list[bytes], error: OSError) -> None:
+        """The lines stay queued, in order, so that the chain has no hole; who waits is told now."""
+        _log.error("The audit journal %s cannot be written: %s", self._file.path.name, error.strerror)
+        with self._wake:
+            self._pending[:0] = lines
+            waiting, self._waiting = self._waiting, []
+            for _, future in waiting:
+                _resolve(future, AuditUnavailable("The audit journal cannot be written."))
+            if self._closed:
+                self._pending.clear()
+            else:
+                self._wake.wait_for(lambda: self._closed, _RETRY)
+
+
+def _resolve(future: Future[None], error: AuditUnavailable | None = None) -> None:
+    if not future.set_running_or_notify_cancel():
+        return
+    if error is None:
+        future.set_result(None)
+    else:
+        future.set_exception(error)
