@@ -72,7 +72,7 @@ def plan(
 @trail_app.command("show")
 def trail_show(
     task: Annotated[str | None, typer.Argument(help="The task; without it, the newest one.")] = None,
-    person: As = "alice",
+    person: As = "admin",
     json: AsJson = False,
 ) -> None:
     """Draw a task's trail as a tree."""
@@ -84,7 +84,7 @@ def trail_show(
 @trail_app.command("export")
 def trail_export(
     task: Annotated[str | None, typer.Argument(help="The task; without it, the newest one.")] = None,
-    person: As = "alice",
+    person: As = "admin",
     json: AsJson = False,
     mermaid: Annotated[bool, typer.Option("--mermaid", help="Print a Mermaid sequence diagram.")] = False,
     svg: Annotated[bool, typer.Option("--svg", help="Print the picture.")] = False,
@@ -149,9 +149,10 @@ def registry_remove(name: str, person: As, json: AsJson = False) -> None:
 
 @token_app.command("decode")
 def token_decode(
-    token: Annotated[str, typer.Argument(help="A token, or - for standard input.")] = "-", json: AsJson = False
+    source: Annotated[str, typer.Argument(metavar="TOKEN", help="A token, or - for standard input.")] = "-",
+    json: AsJson = False,
 ) -> None:
     """Show a token's claims. Nothing is verified, and the token itself is never printed."""
     from stead.demo.cli.token import decode
 
-    decode(token, json=json)
+    decode(source, json=json)

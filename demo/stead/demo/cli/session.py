@@ -1,0 +1,127 @@
+"""A sample person at the command line: signed in by a real authorization code with PKCE, as a public client.
+
+The person's browser is scripted; every request is one that a browser would make. Tokens live in this process only.
+"""
+
+import asyncio
+import time
+from collections.abc import Mapping
+from urllib.parse import parse_qsl, urlsplit
+
+import httpx
+
+from stead.demo.cli.browser import Browser, Login, Page
+from stead.identity.driver import drive
+from stead.identity.errors import AccessDenied
+from stead.identity.flows.authorization_code import begin, redeem, validate_callback
+from stead.identity.flows.client_assertion import ClientIdentity
+from stead.identity.flows.discovery import Metadata, discover
+from stead.identity.flows.refresh import renew
+from stead.identity.flows.wire import TokenSet
+from stead.identity.home import Home
+from stead.identity.samples import PERSONS, Person
+from stead.identity.values import AccessToken, RefreshToken
+
+CLIENT_ID = "stead-cli"
+REDIRECT_URI = "http://127.0.0.1:53682/callback"
+"""Nobody listens there: the scripted browser reads the code off the redirect (RFC 8252 s7.3 allows any port)."""
+
+_FRESH_ENOUGH = 30.0
+"""Seconds a token must still live to be used for another call."""
+
+
+class Session:
+    """A signed-in person: hands out an access token for one service at a time, renewed when it runs out."""
+
+    def __init__(
+        self, home: Home, person: Person, http: httpx.AsyncClient, browser: Browser, metadata: Metadata
+    ) -> None:
+        self.home = home
+        self.person = person
+        self.http = http
+        self.browser = browser
+        self._metadata = metadata
+        self._client = ClientIdentity(CLIENT_ID, None, metadata.issuer)
+        self._refresh: RefreshToken | None = None
+        self._tokens: dict[str, TokenSet] = {}
+        self._renewing = asyncio.Lock()
+
+    async def sign_in(self, resources: Mapping[str, tuple[str, ...]]) -> None:
+        """Signs the person in for `resources` (audience → scopes). Raises `AccessDenied` when the login is refused."""
+        scopes = ("openid", "profile", *(scope for wanted in resources.values() for scope in wanted))
+        pending = begin(
+            self._client, self._metadata, redirect_uri=REDIRECT_URI, scopes=scopes, resources=tuple(resources)
+        )
+        page = await self.browser.visit(pending.url, until=REDIRECT_URI)
+        if page.status:
+            raise AccessDenied(f"{self.person.name} could not sign in: {page.words()[:200]}")
+        code = validate_callback(pending, parse_qsl(urlsplit(page.url).query, keep_blank_values=True))
+        first = next(iter(resources))
+        flow = redeem(self._client, self._metadata, pending, code, now=time.time(), resource=first)
+        self._keep(first, await drive(flow, self.http))
+
+    async def token(self, resource: str) -> AccessToken:
+        """A token that is good at `resource` for at least half a minute."""
+        async with self._renewing:
+            held = self._tokens.get(resource)
+            if held is None or held.expires_at - time.time() < _FRESH_ENOUGH:
+                held = self._keep(resource, await self._renewed(resource))
+            return held.access_token
+
+    async def _renewed(self, resource: str) -> TokenSet:
+        if self._refresh is None:
+            raise AccessDenied("This session cannot be renewed.", hint="Sign in again.")
+        flow = renew(self._client, self._metadata, self._refresh, now=time.time(), resource=resource)
+        return await drive(flow, self.http)
+
+    def _keep(self, resource: str, tokens: TokenSet) -> TokenSet:
+        self._tokens[resource] = tokens
+        self._refresh = tokens.refresh_token or self._refresh
+        return tokens
+
+    async def approve(self, link: str, decision: str = "approve") -> Page:
+        """Follows an approval link as this person and answers at the bank; the page they end on."""
+        return await self.browser.visit(link, decision=decision)
+
+    async def close(self) -> None:
+        """Forgets the session's connections and tokens."""
+        self._tokens.clear()
+        await self.http.aclose()
+
+
+def person_named(username: str) -> Person:
+    """The sample person of that name. Raises `AccessDenied` naming those there are."""
+    for person in PERSONS:
+        if person.username == username:
+            return person
+    names = ", ".join(person.username for person in PERSONS)
+    raise AccessDenied(f"There is no person {username!r}.", hint=f"There are: {names}.")
+
+
+async def signed_in(home: Home, username: str, resources: Mapping[str, tuple[str, ...]] | None = None) -> Session:
+    """A session of a sample person; by default for asking the broker and reading their own trails."""
+    person, network = person_named(username), home.network
+    http = httpx.AsyncClient(timeout=httpx.Timeout(20, read=120), trust_env=False)
+    logins = {
+        network.corporate_idp: Login(person.username, person.password),
+        network.bank_idp: Login(person.username, person.bank_password),
+    }
+    metadata = await drive(discover(network.corporate_idp), http)
+    session = Session(home, person, http, Browser(http, logins), metadata)
+    await session.sign_in(resources or asking(home))
+    return session
+
+
+def asking(home: Home) -> dict[str, tuple[str, ...]]:
+    """What it takes to ask the broker and to read the trail of one's own tasks."""
+    return {home.network.broker: ("broker:ask",), home.network.trail: ("trail:read",)}
+
+
+def auditing(home: Home) -> dict[str, tuple[str, ...]]:
+    """What it takes to read anybody's trail."""
+    return {home.network.trail: ("audit:read",)}
+
+
+def administering(home: Home) -> dict[str, tuple[str, ...]]:
+    """What it takes to change the registry: at the authorization server, and at the broker."""
+    return {home.network.corporate_idp: ("registry:admin",), home.network.broker: ("registry:admin",)}

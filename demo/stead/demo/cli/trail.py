@@ -1,0 +1,136 @@
+"""`stead trail`: the trail of a task, drawn or exported; and the check of the audit chains it is made from."""
+
+import asyncio
+from typing import Any
+
+import httpx
+
+from stead.demo.cli.output import emit, say, tell
+from stead.demo.cli.session import Session, auditing, person_named, signed_in
+from stead.identity.errors import IdentityError, InvalidRequest, ProviderUnavailable
+from stead.identity.home import Home
+
+_SHIPPED_WITHIN = 5.0
+"""Seconds within which every instance has handed its events to the collector."""
+
+
+async def hops_of(session: Session, task: str, *, complete: bool = False) -> list[dict[str, Any]]:
+    """The hops of a task. With `complete`, waits until every hop was confirmed and ended, for a few seconds at most."""
+    trail = await trail_of(session, task, complete=complete)
+    hops: list[dict[str, Any]] = trail["hops"]
+    return hops
+
+
+async def trail_of(session: Session, task: str, *, complete: bool = False) -> dict[str, Any]:
+    """A task's trail as the collector knows it. Raises `InvalidRequest` when this person has no such task."""
+    deadline = asyncio.get_running_loop().time() + _SHIPPED_WITHIN
+    trail: dict[str, Any] = {"task": task, "version": 0, "hops": []}
+    while True:
+        left = deadline - asyncio.get_running_loop().time()
+        trail = await _fetched(session, task, after=trail["version"], wait=max(0.0, left) if complete else 0.0)
+        if not complete or _is_complete(trail) or left <= 0:
+            return trail
+
+
+def _is_complete(trail: dict[str, Any]) -> bool:
+    return bool(trail["hops"]) and all(hop["ended"] for hop in trail["hops"])
+
+
+async def _fetched(session: Session, task: str, *, after: int, wait: float) -> dict[str, Any]:
+    reply = await _get(session, f"/tasks/{task}/trail", {"after": str(after), "wait": f"{wait:.1f}"})
+    if reply.status_code == 404:
+        if wait > 0:
+            await asyncio.sleep(0.1)
+            return {"task": task, "version": 0, "hops": []}
+        raise InvalidRequest(
+            f"{session.person.name} has no task {task!r}.", hint="`stead trail show` shows the newest."
+        )
+    return _document(reply)
+
+
+async def _get(session: Session, path: str, parameters: dict[str, str]) -> httpx.Response:
+    trail = session.home.network.trail
+    token = await session.token(trail)
+    try:
+        return await session.http.get(
+            f"{trail}{path}", params=parameters, headers={"authorization": f"Bearer {token.reveal()}"}
+        )
+    except httpx.HTTPError as error:
+        raise ProviderUnavailable("The trail cannot be reached.", hint="Does the demo run?") from error
+
+
+def _document(reply: httpx.Response) -> dict[str, Any]:
+    if reply.status_code != 200:
+        raise ProviderUnavailable(f"The trail answered {reply.status_code}.")
+    document: dict[str, Any] = reply.json()
+    return document
+
+
+async def _newest(session: Session) -> str:
+    tasks = _document(await _get(session, "/tasks", {"limit": "1"}))["tasks"]
+    if not tasks:
+        raise InvalidRequest("No task has left a trail yet.", hint='Ask something: stead ask "…" --as alice')
+    newest: str = tasks[0]["task"]
+    return newest
+
+
+def _trail(task: str | None, username: str) -> dict[str, Any]:
+    async def run() -> dict[str, Any]:
+        home = Home.current()
+        auditor = "auditor" in person_named(username).roles
+        session = await signed_in(home, username, auditing(home) if auditor else None)
+        try:
+            return await trail_of(session, task or await _newest(session))
+        finally:
+            await session.close()
+
+    return asyncio.run(run())
+
+
+def show(task: str | None, username: str, *, json: bool) -> None:
+    """Draws the trail as a tree."""
+    trail = _trail(task, username)
+    emit(trail) if json else draw(trail)
+
+
+def draw(trail: dict[str, Any]) -> None:
+    """A trail in the terminal."""
+    from rich.console import Console
+
+    from stead.identity.audit.render import as_tree
+    from stead.identity.audit.trail import Trail
+
+    Console().print(as_tree(Trail.model_validate(trail)))
+
+
+def export(task: str | None, username: str, *, form: str) -> None:
+    """Prints the trail as JSON, Mermaid or SVG."""
+    from stead.identity.audit import render
+    from stead.identity.audit.trail import Trail
+
+    trail = _trail(task, username)
+    if form == "json":
+        emit(trail)
+    elif form == "mermaid":
+        say(render.as_mermaid(Trail.model_validate(trail)))
+    else:
+        say(render.as_svg(Trail.model_validate(trail)))
+
+
+def verify(*, json: bool) -> int:
+    """Checks all audit chains of the state directory. 0 when each is whole."""
+    from stead.identity.audit.check import check
+
+    findings = check(Home.current().folder("audit"))
+    if json:
+        emit({"findings": [str(finding) for finding in findings]})
+    else:
+        for finding in findings:
+            tell(str(finding))
+        say("Every chain is whole." if not findings else f"{len(findings)} findings.")
+    return 1 if findings else 0
+
+
+def failure(error: IdentityError) -> str:
+    """An error as one line."""
+    return f"{error.description} {error.hint or ''}".strip()
