@@ -1,0 +1,222 @@
+"""Outgoing calls: the open hop's token, on requests to that hop's audience and on no other.
+
+A hop is opened by `Workload.hop`; which one is open is known by context, so that one client serves concurrent callers.
+"""
+
+import secrets
+from collections.abc import AsyncGenerator, AsyncIterator, Generator, Iterator, MutableMapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+from urllib.parse import urlsplit
+
+import httpx
+import httpx2
+
+from stead.identity.driver import no_cookies
+from stead.identity.errors import AccessDenied, InvalidRequest
+from stead.identity.flows.wire import origin
+from stead.identity.values import AccessToken, Grant
+
+CONNECT, WRITE, READ = 5.0, 30.0, 300.0
+"""Seconds. Reading is patient, because a stream says something every 15 s at least and a tool may work in silence."""
+
+NEVER_SENT = ("cookie", "authorization", "proxy-authorization", "traceparent", "tracestate", "baggage", "forwarded")
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Where a hop goes and by what right. `audience` is the callee's origin (or its resource URL).
+
+    `credential` is the token itself where nobody exchanges it: a person's own (LOGIN), or one that was issued for an
+    approved operation (IN_TASK). `effects` asks that the record of the hop is on disk before the hop.
+    """
+
+    audience: str
+    scopes: tuple[str, ...]
+    grant: Grant
+    txn: str | None = None
+    credential: AccessToken | None = None
+    effects: bool = False
+    consent_id: str | None = None
+
+
+@dataclass(slots=True)
+class OpenHop:
+    """A hop while it is open: what egress puts on the wire, and what came of it."""
+
+    audience: str
+    token: AccessToken
+    trace: str
+    hop_id: str
+    status: int | None = None
+    ended: str | None = None
+    origin: tuple[str, str, int | None] = field(init=False)
+    path: str = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.origin = origin(self.audience)
+        self.path = urlsplit(self.audience).path.rstrip("/")
+
+    @property
+    def traceparent(self) -> str:
+        """W3C Trace Context level 1: the hop is the span."""
+        return f"00-{self.trace}-{self.hop_id}-01"
+
+    def outcome(self, word: str) -> None:
+        """Says how the hop ended, where neither return nor exception tells: `auth-required`, `input-required`."""
+        self.ended = word
+
+    def reaches(self, url: str) -> bool:
+        """Whether `url` lies at the audience: same scheme, host and port, and below its path."""
+        try:
+            path = urlsplit(url).path
+            return origin(url) == self.origin and (not self.path or f"{path}/".startswith(f"{self.path}/"))
+        except InvalidRequest:
+            return False
+
+
+_open: ContextVar[OpenHop | None] = ContextVar("stead_open_hop", default=None)
+
+
+@contextmanager
+def opened(hop: OpenHop) -> Iterator[OpenHop]:
+    """Makes `hop` the one whose token outgoing requests carry."""
+    restore = _open.set(hop)
+    try:
+        yield hop
+    finally:
+        _open.reset(restore)
+
+
+def new_span() -> str:
+    """A W3C span id: 16 hex digits, not all zero."""
+    return f"{secrets.randbits(64) or 1:016x}"
+
+
+def new_trace() -> str:
+    """A W3C trace id: 32 hex digits, not all zero."""
+    return f"{secrets.randbits(128) or 1:032x}"
+
+
+class _Outgoing(Protocol):
+    """What a request of httpx and one of httpx2 have in common."""
+
+    @property
+    def url(self) -> Any: ...
+
+    @property
+    def headers(self) -> MutableMapping[str, str]: ...
+
+
+def authorize(request: _Outgoing) -> OpenHop:
+    """Puts the open hop's identity on a request. Raises `AccessDenied` when none is open, or the request strays."""
+    hop, url = _open.get(), str(request.url)
+    if hop is None:
+        raise AccessDenied("A request was not sent, because no hop is open for it.", hint="Use `workload.hop(...)`.")
+    if not hop.reaches(url) or request.headers.get("host", "").lower() != request.url.netloc.decode("ascii").lower():
+        raise AccessDenied(
+            f"A request was not sent, because it would have left {hop.audience}.",
+            hint="A hop's token goes to its audience and nowhere else.",
+        )
+    for name in NEVER_SENT:
+        request.headers.pop(name, None)
+    request.headers["authorization"] = f"Bearer {hop.token.reveal()}"
+    request.headers["traceparent"] = hop.traceparent
+    return hop
+
+
+class EgressAuth(httpx.Auth):
+    """Identity for httpx clients (the A2A SDK's). Holds no lock, so that calls never wait for each other."""
+
+    def sync_auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
+        raise RuntimeError("stead is asynchronous only")
+
+    async def async_auth_flow(self, request: httpx.Request) -> AsyncGenerator[httpx.Request, httpx.Response]:
+        hop = authorize(request)
+        response = yield request
+        hop.status = response.status_code
+
+
+class EgressAuth2(httpx2.Auth):
+    """The same for httpx2 clients (the MCP SDK's)."""
+
+    def sync_auth_flow(self, request: httpx2.Request) -> Generator[httpx2.Request, httpx2.Response, None]:
+        raise RuntimeError("stead is asynchronous only")
+
+    async def async_auth_flow(self, request: httpx2.Request) -> AsyncGenerator[httpx2.Request, httpx2.Response]:
+        hop = authorize(request)
+        response = yield request
+        hop.status = response.status_code
+
+
+class Unbroken(httpx2.AsyncBaseTransport):
+    """Turns a failed transport into an answer of 503.
+
+    The MCP client takes a transport's exception for its own end: it cancels all calls in flight and closes. A body that
+    breaks off becomes a `StreamError`, which it takes for the failure of one call.
+    """
+
+    def __init__(self, inner: httpx2.AsyncBaseTransport) -> None:
+        self._inner = inner
+
+    async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
+        try:
+            response = await self._inner.handle_async_request(request)
+        except httpx2.TransportError:
+            return _unreachable(request)
+        stream = response.stream
+        if isinstance(stream, httpx2.AsyncByteStream):
+            response.stream = _Unbroken(stream)
+        return response
+
+    async def aclose(self) -> None:
+        await self._inner.aclose()
+
+
+class _Unbroken(httpx2.AsyncByteStream):
+    def __init__(self, inner: httpx2.AsyncByteStream) -> None:
+        self._inner = inner
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        try:
+            async for part in self._inner:
+                yield part
+        except httpx2.TransportError:
+            raise httpx2.StreamError("The answer broke off.") from None
+
+    async def aclose(self) -> None:
+        await self._inner.aclose()
+
+
+def _unreachable(request: httpx2.Request) -> httpx2.Response:
+    error = {
+        "code": -32000,
+        "message": f"{request.url.netloc.decode('ascii')} cannot be reached.",
+        "data": [{"reason": "temporarily_unavailable", "hint": "Check that it runs, and try again."}],
+    }
+    return httpx2.Response(503, json={"jsonrpc": "2.0", "id": None, "error": error}, request=request)
+
+
+def a2a_client() -> httpx.AsyncClient:
+    """A client whose requests carry the open hop's identity, for the A2A SDK. Close it."""
+    return httpx.AsyncClient(
+        auth=EgressAuth(),
+        timeout=httpx.Timeout(WRITE, connect=CONNECT, read=READ),
+        trust_env=False,
+        follow_redirects=False,
+        cookies=no_cookies(),
+    )
+
+
+def mcp_client() -> httpx2.AsyncClient:
+    """The same for the MCP SDK, on a transport whose failures end one call and not the client. Close it."""
+    return httpx2.AsyncClient(
+        auth=EgressAuth2(),
+        timeout=httpx2.Timeout(WRITE, connect=CONNECT, read=READ),
+        transport=Unbroken(httpx2.AsyncHTTPTransport(trust_env=False)),
+        trust_env=False,
+        follow_redirects=False,
+        cookies=no_cookies(),
+    )

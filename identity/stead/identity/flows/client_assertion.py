@@ -1,0 +1,85 @@
+"""How a client proves to an authorization server who it is: a signed assertion (RFC 7523 s2.2), else a secret."""
+
+import secrets
+from base64 import b64encode
+from dataclasses import dataclass, field
+from typing import Literal
+from urllib.parse import quote_plus
+
+from joserfc import jwt
+from joserfc.jwk import ECKey
+
+from stead.identity.errors import ConfigurationError
+from stead.identity.flows.discovery import Metadata
+from stead.identity.types import Form, Request
+from stead.identity.values import Secret
+
+ASSERTION_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
+ASSERTION_LIFETIME = 60
+
+
+@dataclass(frozen=True, slots=True)
+class ClientIdentity:
+    """A client as one issuer knows it.
+
+    With a key it authenticates by `private_key_jwt`; a secret is for providers that know nothing better; with
+    neither it is a public client.
+    """
+
+    client_id: str
+    key: ECKey | None = field(repr=False)
+    issuer: str
+    secret: Secret | None = None
+    secret_in: Literal["basic", "post"] = "basic"  # noqa: S105  where it goes, not what it is
+
+
+def sign_assertion(client: ClientIdentity, now: float) -> str:
+    """A single-use assertion for this client's issuer, and for it alone: `aud` is the issuer (FAPI 2.0 s5.3.3.1)."""
+    if client.key is None:
+        raise ValueError("A client without a key signs nothing.")
+    claims = {
+        "iss": client.client_id,
+        "sub": client.client_id,
+        "aud": client.issuer,
+        "jti": secrets.token_urlsafe(16),
+        "iat": int(now),
+        "exp": int(now) + ASSERTION_LIFETIME,
+    }
+    header = {"alg": "ES256", "kid": client.key.kid or client.key.thumbprint()}
+    return jwt.encode(header, claims, client.key, algorithms=["ES256"])
+
+
+def authenticated(metadata: Metadata, endpoint: str, form: Form, client: ClientIdentity, now: float) -> Request:
+    """A form POST in this client's name (RFC 6749 s2.3, RFC 7523 s2.2); a public client only names itself.
+
+    Raises `ConfigurationError` where the client is another issuer's: no credential goes to the wrong one.
+    """
+    if client.issuer != metadata.issuer:
+        raise ConfigurationError(f"{client.client_id} is a client of {client.issuer}, not of {metadata.issuer}.")
+    return _signed(metadata.endpoint(endpoint), form, client, now)
+
+
+def _signed(url: str, form: Form, client: ClientIdentity, now: float) -> Request:
+    if client.key is not None:
+        assertion = (("client_assertion_type", ASSERTION_TYPE), ("client_assertion", sign_assertion(client, now)))
+        return _post(url, (*form, ("client_id", client.client_id), *assertion))
+    if client.secret is None:
+        return _post(url, (*form, ("client_id", client.client_id)))
+    if client.secret_in == "post":  # noqa: S105
+        return _post(url, (*form, ("client_id", client.client_id), ("client_secret", client.secret.reveal())))
+    return _post(url, form, authorization=_basic(client.client_id, client.secret))
+
+
+def token_request(metadata: Metadata, form: Form, client: ClientIdentity, now: float) -> Request:
+    """A request to the token endpoint in this client's name."""
+    return authenticated(metadata, "token_endpoint", form, client, now)
+
+
+def _post(url: str, form: Form, **headers: str) -> Request:
+    return Request("POST", url, {"accept": "application/json", **headers}, form=form)
+
+
+def _basic(client_id: str, secret: Secret) -> str:
+    # RFC 6749 s2.3.1: both parts are form-encoded first.
+    pair = f"{quote_plus(client_id)}:{quote_plus(secret.reveal())}"
+    return f"Basic {b64encode(pair.encode()).decode()}"

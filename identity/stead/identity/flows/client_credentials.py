@@ -1,0 +1,31 @@
+"""A workload as itself, for no person: the client credentials grant (RFC 6749 s4.4)."""
+
+from collections.abc import Sequence
+
+from stead.identity.flows.client_assertion import ClientIdentity, token_request
+from stead.identity.flows.discovery import Metadata
+from stead.identity.flows.wire import TokenSet, require_scope, scope_parameter, successful, token_set
+from stead.identity.types import Flow, Request, Response
+
+
+def s2s(
+    client: ClientIdentity, metadata: Metadata, *, audience: str, scopes: Sequence[str], now: float
+) -> Flow[TokenSet]:
+    """A token of the client's own for `audience`. Raises the `GrantRefused` family."""
+    response = yield s2s_request(client, metadata, audience=audience, scopes=scopes, now=now)
+    return process_s2s(response, metadata, scopes=scopes, now=now)
+
+
+def s2s_request(
+    client: ClientIdentity, metadata: Metadata, *, audience: str, scopes: Sequence[str], now: float
+) -> Request:
+    """The request half: RFC 6749 s4.4.2 with a resource indicator (RFC 8707 s2.2)."""
+    form = (("grant_type", "client_credentials"), ("resource", audience), *scope_parameter(scopes))
+    return token_request(metadata, form, client, now)
+
+
+def process_s2s(response: Response, metadata: Metadata, *, scopes: Sequence[str], now: float) -> TokenSet:
+    """The response half (RFC 6749 s4.4.3). A refresh token has no business here and is dropped."""
+    tokens = token_set(successful(response, metadata.issuer), metadata.issuer, asked=scopes, now=now)
+    require_scope(tokens, scopes, metadata.issuer)
+    return TokenSet(tokens.access_token, tokens.expires_at, tokens.scope)

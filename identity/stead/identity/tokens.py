@@ -1,0 +1,193 @@
+"""The token that a hop needs, by the right it goes by. Knows who calls and who we are; nothing of requests."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+import httpx
+
+from stead.identity.clock import Clock, system_clock
+from stead.identity.driver import TIMEOUT, drive
+from stead.identity.egress import Target
+from stead.identity.errors import (
+    AccessDenied,
+    ConfigurationError,
+    IdentityError,
+    InvalidGrant,
+    InvalidToken,
+    OutOfScope,
+    ProviderUnavailable,
+)
+from stead.identity.exchange import ExchangeKey, Exchanges
+from stead.identity.flows.client_assertion import ClientIdentity
+from stead.identity.flows.client_credentials import s2s
+from stead.identity.flows.discovery import Metadata
+from stead.identity.flows.token_exchange import obo
+from stead.identity.flows.wire import TokenSet, host
+from stead.identity.peek import peek_claims
+from stead.identity.providers import Providers
+from stead.identity.types import Json
+from stead.identity.values import AccessToken, Actor, Grant, Principal
+
+PATIENCE = 2.0
+"""Seconds that a token endpoint may refuse connections: it is restarting."""
+
+
+class Tokens:
+    """Where one workload's tokens come from: its issuer, through a cache that keeps every party apart."""
+
+    def __init__(
+        self,
+        client: ClientIdentity,
+        providers: Providers,
+        bare: httpx.AsyncClient,
+        clock: Clock = system_clock,
+        timeout: float = TIMEOUT,
+    ) -> None:
+        self.client = client
+        self.exchanges = Exchanges(clock)
+        self._providers = providers
+        self._bare = bare
+        self._clock = clock
+        self._timeout = timeout
+
+    async def obtain(self, target: Target, principal: Principal | None) -> AccessToken:
+        """The token for `target`. Raises the `GrantRefused` family, in words that name who was refused what.
+
+        `principal` is the caller in whose stead an OBO hop goes; no other grant looks at it.
+        """
+        if target.credential is not None:
+            return _own_credential(target, target.credential)
+        if target.grant is Grant.S2S:
+            return await self._s2s(target)
+        if target.grant is Grant.OBO:
+            return await self._obo(target, _person(principal))
+        raise ConfigurationError(f"A hop by {target.grant} needs the credential it goes by.")
+
+    async def _s2s(self, target: Target) -> AccessToken:
+        key = ExchangeKey(self.client.issuer, self.client.client_id, None, target.audience, frozenset(target.scopes))
+
+        async def request(metadata: Metadata) -> TokenSet:
+            flow = s2s(self.client, metadata, audience=target.audience, scopes=target.scopes, now=self._clock())
+            return await drive(flow, self._bare, timeout=self._timeout, patience=PATIENCE)
+
+        return await self._held(key, request, target, self.client.client_id)
+
+    async def _obo(self, target: Target, principal: Principal) -> AccessToken:
+        subject_token = _subject_token(principal)
+        key = self._key(target, principal)
+
+        async def request(metadata: Metadata) -> TokenSet:
+            flow = obo(
+                self.client,
+                metadata,
+                subject_token=subject_token,
+                audience=target.audience,
+                scopes=target.scopes,
+                now=self._clock(),
+                txn=target.txn if principal.txn is None else None,
+            )
+            return await drive(flow, self._bare, timeout=self._timeout, patience=PATIENCE)
+
+        return await self._held(key, request, target, principal.name)
+
+    def _key(self, target: Target, principal: Principal) -> ExchangeKey:
+        claims = principal.claims
+        if principal.txn is not None and target.txn not in (None, principal.txn):
+            raise OutOfScope("The call belongs to another task than the one it would be continued for.")
+        return ExchangeKey(
+            issuer=self.client.issuer,
+            owner=principal.owner,
+            actor=principal.actor,
+            audience=target.audience,
+            scopes=frozenset(target.scopes),
+            txn=principal.txn or target.txn,
+            cnf=_thumbprint(claims.get("cnf")),
+            login=(principal.client_id, *(_plain(claims.get(name)) for name in ("sid", "auth_time", "acr"))),
+        )
+
+    async def _held(
+        self, key: ExchangeKey, request: Callable[[Metadata], Awaitable[TokenSet]], target: Target, whose: str
+    ) -> AccessToken:
+        async def obtain() -> TokenSet:
+            metadata = await self._providers.metadata(self.client.issuer)
+            try:
+                return await request(metadata)
+            except ProviderUnavailable:
+                raise
+            except IdentityError as refused:
+                raise _explained(refused, metadata, target, whose) from None
+
+        return (await self.exchanges.get(key, obtain)).access_token
+
+
+def _own_credential(target: Target, credential: AccessToken) -> AccessToken:
+    if target.grant in (Grant.LOGIN, Grant.IN_TASK):
+        return credential
+    raise ConfigurationError(f"A hop by {target.grant} obtains its own token, and takes none.")
+
+
+def _person(principal: Principal | None) -> Principal:
+    """Whom an OBO hop acts for. It never falls back to a service."""
+    if principal is None:
+        raise InvalidToken("Nobody is signed in to this call.")
+    if principal.is_service:
+        raise AccessDenied("This call was made by a service, so there is no person to act for.")
+    return principal
+
+
+def _subject_token(principal: Principal) -> AccessToken:
+    if principal.token is None:
+        raise InvalidGrant(f"The sign-in of {principal.name} is not at hand any more.", hint="Sign in again.")
+    return principal.token
+
+
+def _explained(refused: IdentityError, metadata: Metadata, target: Target, whose: str) -> IdentityError:
+    name = metadata.document.get("organization_name")
+    issuer = name if isinstance(name, str) and name.isprintable() and len(name) <= 64 else host(metadata.issuer)
+    description = f"{issuer} refused {' '.join(target.scopes) or target.audience} for {whose}: {refused.description}"
+    return type(refused)(description, hint=refused.hint, debug=refused.debug, **refused.details)
+
+
+def _thumbprint(confirmation: object) -> str | None:
+    return _text(confirmation.get("jkt")) if isinstance(confirmation, Mapping) else None
+
+
+def _plain(value: object) -> str | int | None:
+    return value if isinstance(value, str | int) else None
+
+
+def _text(value: object) -> str | None:
+    return value if isinstance(value, str) else None
+
+
+def recorded_claims(target: Target, principal: Principal | None, client: ClientIdentity, token: AccessToken) -> Json:
+    """What the record of a hop says of its token: as the token puts it, else as it was asked for."""
+    said = peek_claims(token)
+    texts = {name: said[name] for name in ("iss", "sub", "name", "aud", "scope", "jti") if _text(said.get(name))}
+    expiry = said.get("exp")
+    return {
+        **asked_claims(target, principal, client),
+        "act": _actors(said.get("act")),
+        **texts,
+        "exp": int(expiry) if isinstance(expiry, int | float) else None,
+    }
+
+
+def asked_claims(target: Target, principal: Principal | None, client: ClientIdentity) -> Json:
+    """What is known of a token before there is one: for whom it was asked, and where."""
+    asked: dict[str, Any] = {"aud": target.audience, "scope": " ".join(sorted(target.scopes))}
+    if target.grant is Grant.S2S:
+        return {**asked, "iss": client.issuer, "sub": client.client_id}
+    if principal is None:
+        return asked
+    act = None if principal.actor is None else principal.actor.as_claim()
+    return {**asked, "iss": principal.issuer, "sub": principal.subject, "name": principal.name, "act": act}
+
+
+def _actors(claim: object) -> Json | None:
+    if claim is None:
+        return None
+    try:
+        return Actor.from_claim(claim).as_claim()
+    except InvalidToken:
+        return None
