@@ -15,6 +15,9 @@ from stead.identity.audit.event import Event, genesis, unseal
 from stead.identity.errors import ConfigurationError, InvalidRequest
 
 MAX_REPLICAS = 256
+SEPARATOR = "~"
+"""Between instance and replica in a file name; a client id that has it has no journal."""
+
 _BLOCK = 65_536
 _log = logging.getLogger(__name__)
 _sync = getattr(os, "fdatasync", os.fsync)
@@ -47,8 +50,13 @@ class ChainFile:
 
 
 def chain_path(folder: Path, instance: str, replica: int) -> Path:
-    """`<instance>.jsonl`, and `<instance>.<replica>.jsonl` for further replicas."""
-    return folder / (f"{instance}.jsonl" if replica == 0 else f"{instance}.{replica}.jsonl")
+    """`<instance>.jsonl`, and `<instance>~<replica>.jsonl` for further replicas."""
+    return folder / (f"{instance}.jsonl" if replica == 0 else f"{instance}{SEPARATOR}{replica}.jsonl")
+
+
+def acknowledgement(path: Path) -> Path:
+    """Where it is noted what of a chain the collector holds."""
+    return path.with_name(f"{path.name}.ack")
 
 
 def open_chain(folder: Path, instance: str) -> ChainFile:
@@ -57,7 +65,7 @@ def open_chain(folder: Path, instance: str) -> ChainFile:
     A damaged chain is left as it is, for `check` to report; the instance goes on in the next one.
     Raises `ConfigurationError` when none can be had.
     """
-    if not instance or "/" in instance or instance.startswith("."):
+    if not instance or instance.startswith(".") or {"/", "\0", SEPARATOR} & set(instance):
         raise ConfigurationError(f"{instance!r} is not a name that a journal can have.")
     for replica in range(MAX_REPLICAS):
         path = chain_path(folder, instance, replica)

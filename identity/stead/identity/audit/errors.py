@@ -1,6 +1,6 @@
 """What can go wrong with the audit itself."""
 
-from stead.identity.errors import IdentityError
+from stead.identity.errors import IdentityError, InvalidRequest
 
 
 class AuditUnavailable(IdentityError):
@@ -8,3 +8,16 @@ class AuditUnavailable(IdentityError):
 
     code = "temporarily_unavailable"
     status = 503
+
+
+class ChainDiffers(InvalidRequest):
+    """What was shipped does not continue what this chain is known to be: somebody wrote it anew."""
+
+    status = 409
+
+
+class NoSuchTask(IdentityError):
+    """There is no such task, or it is somebody else's: the answer does not tell which."""
+
+    code = "not_found"
+    status = 404

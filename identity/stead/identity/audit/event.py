@@ -18,6 +18,9 @@ from stead.identity.values import Actor
 MAX_TEXT = 512
 """Characters kept of any one field: a caller chooses tool names, so a caller could otherwise fill the disk."""
 
+MAX_NUMBER = 2**53 - 1
+"""What JSON numbers hold exactly (RFC 8259 s6)."""
+
 _TOKEN = re.compile(r"eyJ[\w-]{6,}(?:\.[\w-]*)*")
 
 
@@ -149,14 +152,17 @@ def _check(name: str, member: object) -> None:
         raise InvalidRequest("An event has a member that is not known.")
     if not isinstance(member, expected) or isinstance(member, bool):
         raise InvalidRequest(f"The event's {name} has the wrong type.")
-    if isinstance(member, str) and len(member) > MAX_TEXT:
-        raise InvalidRequest(f"The event's {name} is too long.")
-    if name == "act":
-        _check_actors(member)
+    if isinstance(member, str) and clean(member) != member:
+        raise InvalidRequest(f"The event's {name} is too long, ill-formed or a token.")
+    if isinstance(member, int | float) and not 0 <= member <= MAX_NUMBER:
+        raise InvalidRequest(f"The event's {name} is out of range.")
+    if isinstance(member, dict) and actors(member) != member:
+        raise InvalidRequest("The event's actor chain has members that are not known.")
 
 
-def _check_actors(claim: object) -> None:
+def actors(claim: object) -> Json:
+    """An actor chain as it is kept (RFC 8693 s4.1). Raises `InvalidRequest`."""
     try:
-        Actor.from_claim(claim)
+        return Actor.from_claim(claim).as_claim()
     except InvalidToken as error:
         raise InvalidRequest(error.description) from None

@@ -12,14 +12,14 @@ from pathlib import Path
 from typing import Any
 
 from stead.identity.audit.chain import open_chain
-from stead.identity.audit.event import Event, Kind, clean, seal
+from stead.identity.audit.event import Event, Kind, actors, clean, seal
 from stead.identity.audit.writer import Writer
 from stead.identity.clock import Clock, system_clock
 from stead.identity.errors import IdentityError
 from stead.identity.types import Json
 from stead.identity.values import Arrival, Grant, Principal, current_arrival
 
-_CLAIMS = ("iss", "sub", "name", "act", "aud", "scope", "exp", "jti")
+_CLAIMS = ("iss", "sub", "name", "aud", "scope", "jti")
 
 
 class Journal:
@@ -215,10 +215,21 @@ def _verified(principal: Principal) -> Json:
 
 def _told(claims: Mapping[str, Any], *, service: bool) -> Json:
     """The claims that an event keeps. A service hop knows no person, whatever its token may say."""
-    told = {name: claims.get(name) for name in _CLAIMS}
+    told: Json = {name: _text(claims.get(name)) for name in _CLAIMS}
     if service:
-        told["name"] = told["act"] = None
-    return {**told, "exp": None if told["exp"] is None else int(told["exp"])}
+        told["name"] = None
+    elif claims.get("act") is not None:
+        told["act"] = actors(claims["act"])
+    if isinstance(claims.get("exp"), int | float):
+        told["exp"] = int(claims["exp"])
+    return told
+
+
+def _text(claim: object) -> str | None:
+    """Some issuers write scope or aud as a list."""
+    if isinstance(claim, list | tuple | set | frozenset):
+        return " ".join(sorted(str(each) for each in claim))
+    return claim if isinstance(claim, str) else None
 
 
 def _why(error: IdentityError | None) -> Json:

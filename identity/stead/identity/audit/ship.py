@@ -16,8 +16,11 @@ from collections.abc import Awaitable, Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from stead.identity.audit.chain import hold, siblings, whole_size
+from joserfc.jwk import ECKey
+
+from stead.identity.audit.chain import acknowledgement, hold, siblings, whole_size
 from stead.identity.audit.errors import AuditUnavailable
+from stead.identity.audit.heads import Head, sign
 from stead.identity.audit.journal import Journal
 from stead.identity.types import Json
 
@@ -34,9 +37,9 @@ _log = logging.getLogger(__name__)
 class Outbox:
     """What of one chain's file the collector does not have yet."""
 
-    def __init__(self, path: Path, instance: str, replica: int) -> None:
-        self._path, self._instance, self._replica = path, instance, replica
-        self._ack = path.with_name(f"{path.name}.ack")
+    def __init__(self, path: Path, instance: str, replica: int, key: ECKey | None = None) -> None:
+        self._path, self._instance, self._replica, self._key = path, instance, replica, key
+        self._ack = acknowledgement(path)
         self._seq, self._offset = self._remembered()
         self._next = self._offset
 
@@ -47,7 +50,10 @@ class Outbox:
             return None
         self._next = self._offset + len(lines)
         events = [json.loads(line) for line in lines.splitlines()]
-        return {"instance": self._instance, "replica": self._replica, "events": events}
+        batch: Json = {"instance": self._instance, "replica": self._replica, "events": events}
+        if self._key is not None:
+            batch["head"] = sign(Head(self._instance, self._replica, events[-1]["seq"], events[-1]["hash"]), self._key)
+        return batch
 
     def acknowledge(self, batch: Json, reply: Mapping[str, Any]) -> None:
         """Notes what the collector says it holds; goes back when that is less than was sent.
@@ -91,11 +97,14 @@ class Outbox:
 
 
 class Shipper:
-    """Ships one journal, and what a crashed replica of the same instance left behind."""
+    """Ships one journal, and what a crashed replica of the same instance left behind.
 
-    def __init__(self, journal: Journal, send: Send, *, interval: float = 0.03) -> None:
-        self._journal, self._send, self._interval = journal, send, interval
-        self._outbox = Outbox(journal.path, journal.instance, journal.replica)
+    With the workload's `key` each batch carries its chain's signed head, which the collector countersigns.
+    """
+
+    def __init__(self, journal: Journal, send: Send, *, key: ECKey | None = None, interval: float = 0.03) -> None:
+        self._journal, self._send, self._key, self._interval = journal, send, key, interval
+        self._outbox = Outbox(journal.path, journal.instance, journal.replica, key)
         self._turn = asyncio.Lock()
 
     async def run(self) -> None:
@@ -134,7 +143,7 @@ class Shipper:
         for path, replica in siblings(folder, instance):
             with hold(path) as free:
                 if free:
-                    await self._once(Outbox(path, instance, replica), whole_size(path))
+                    await self._once(Outbox(path, instance, replica, self._key), whole_size(path))
 
     async def _once(self, outbox: Outbox, size: int) -> None:
         try:

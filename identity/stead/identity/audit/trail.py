@@ -6,90 +6,18 @@ where its token id says so, and only below a hop that its own caller had receive
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from itertools import groupby
-from typing import Any
 
 from stead.identity.audit.event import Event, Kind
+from stead.identity.audit.hops import Hop, Trail
 from stead.identity.types import Json
 from stead.identity.values import Grant
 
+__all__ = ["ROOT", "Hop", "Trail", "assemble"]
+
 ROOT = "broker"
 """The workload at which tasks begin: it alone can say which call began one."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Hop:
-    """One call that carried an operation, as both its ends told it. Exported as it is.
-
-    `confirmed` is False where the callee recorded no such call; `act`, `jti`, `parent_jti` and `consent_id` are None
-    where the grant has none. Times are seconds since the epoch.
-    """
-
-    hop: str
-    parent: str | None
-    caller: str | None
-    callee: str | None
-    callee_name: str | None
-    operation: str | None
-    resource: str | None
-    grant: str | None
-    iss: str | None
-    sub: str | None
-    name: str | None
-    act: Mapping[str, Any] | None
-    aud: str | None
-    scope: str | None
-    exp: int | None
-    jti: str | None
-    parent_jti: str | None
-    consent_id: str | None
-    decision: str | None
-    rule: str | None
-    code: str | None
-    description: str | None
-    hint: str | None
-    confirmed: bool
-    started: float
-    ended: float | None
-    outcome: str | None
-
-    @property
-    def refused(self) -> bool:
-        """True where somebody said no: the token was not granted, or the callee did not let it pass."""
-        return self.decision != "allow"
-
-    @property
-    def line(self) -> str:
-        """What the hop is drawn as: its grant, or `refused`."""
-        return "refused" if self.refused else str(self.grant)
-
-    def as_json(self) -> Json:
-        """The exported object, every member present."""
-        return {field.name: getattr(self, field.name) for field in fields(self)}
-
-
-@dataclass(frozen=True, slots=True)
-class Trail:
-    """The hops of one task, parents before children, else by time. `version` differs whenever more is known."""
-
-    task: str
-    hops: tuple[Hop, ...]
-    version: int
-
-    @property
-    def root(self) -> Hop | None:
-        """The call that began the task; None while no such call is known."""
-        return self.hops[0] if self.hops else None
-
-    def as_json(self) -> Json:
-        """`{"task", "version", "hops": [...]}`."""
-        return {"task": self.task, "version": self.version, "hops": [hop.as_json() for hop in self.hops]}
-
-    @classmethod
-    def from_json(cls, value: Mapping[str, Any]) -> "Trail":
-        """Reads what `as_json` wrote. Raises `TypeError` or `KeyError` for anything else."""
-        return cls(value["task"], tuple(Hop(**hop) for hop in value["hops"]), value["version"])
 
 
 def assemble(events: Iterable[Event], task: str, *, root: str = ROOT, names: Mapping[str, str] | None = None) -> Trail:
@@ -141,7 +69,7 @@ class _Walk:
         joined = sorted(self._joined(), key=lambda each: each.order)
         self._learn_names(joined)
         version = sum(len(each.evidence) for each in joined)
-        return Trail(self._task, tuple(self._export(each) for each in joined), version)
+        return Trail(task=self._task, version=version, hops=tuple(self._export(each) for each in joined))
 
     def _joined(self) -> list[_Joined]:
         found: dict[str, _Joined] = {}
@@ -222,10 +150,10 @@ class _Walk:
     def _join(
         self, egress: Event | None, ingress: Event | None, parent: _Joined | None, others: list[Event]
     ) -> _Joined:
-        first = egress or ingress
-        assert first is not None  # noqa: S101
-        ends = [event for event in self._by_hop[Kind.OUTCOME, first.hop] if event.instance == first.instance]
         told = [event for event in (egress, ingress) if event is not None]
+        # A caller knows how its call ended; how a task ended is known where it began.
+        may_end = {event.instance for event in (told if parent is None else told[:1])}
+        ends = [event for event in self._by_hop[Kind.OUTCOME, told[0].hop] if event.instance in may_end]
         evidence = {(event.instance, event.replica, event.seq): event for event in (*told, *others, *ends)}
         started = min(event.time for event in told)
         if parent is not None:
@@ -240,38 +168,37 @@ class _Walk:
     def _export(self, joined: _Joined) -> Hop:
         egress, ingress, first = joined.egress, joined.ingress, joined.first
         token = ingress or first  # what was verified goes before what was sent
-        ends = [event for event in joined.evidence if event.kind is Kind.OUTCOME]
-        said = _said(egress, ingress, ends[-1] if ends else None)
-        decision = (ingress or first).decision
+        decided = ingress or first
+        end = next((event for event in reversed(joined.evidence) if event.kind is Kind.OUTCOME), None)
+        said = _said(egress, ingress, end)
         service = token.grant == Grant.S2S
         return Hop(
             hop=joined.hop,
             parent=None if joined.parent is None else joined.parent.hop,
-            caller=first.caller if egress is None else egress.instance,
+            caller=first.caller,
             callee=first.callee,
             callee_name=self._callee_name(joined),
             operation=first.operation,
-            resource=(ingress or first).resource or first.resource,
+            resource=decided.resource or first.resource,
             grant=token.grant,
             iss=token.iss,
             sub=token.sub,
             name=None if service else token.name or first.name,
-            act=None if service else token.act,
+            act=None if service or token.act is None else dict(token.act),
             aud=token.aud,
             scope=token.scope,
             exp=token.exp,
             jti=token.jti,
             parent_jti=None if egress is None or service or joined.parent is None else egress.parent_jti,
             consent_id=next((event.consent_id for event in (ingress, egress) if event and event.consent_id), None),
-            decision=decision,
-            rule=(ingress or first).rule,
+            decision=decided.decision,
+            rule=decided.rule,
             code=None if said is None else said.code,
             description=None if said is None else said.description,
             hint=None if said is None else said.hint,
             confirmed=ingress is not None,
             started=joined.started,
-            ended=ends[-1].time if ends else None,
-            outcome=ends[-1].outcome if ends else None if decision == "allow" else "refused",
+            **_ending(decided, end),
         )
 
     def _callee_name(self, joined: _Joined) -> str | None:
@@ -285,6 +212,13 @@ class _Walk:
 
 def _when(event: Event) -> tuple[float, str, int, int]:
     return event.time, event.instance, event.replica, event.seq
+
+
+def _ending(decided: Event, end: Event | None) -> Json:
+    if end is not None:
+        return {"ended": end.time, "outcome": end.outcome}
+    refused = decided.decision != "allow"
+    return {"ended": decided.time if refused else None, "outcome": "refused" if refused else None}
 
 
 def _said(*events: Event | None) -> Event | None:
