@@ -2,6 +2,8 @@
 
 import asyncio
 import json
+import ssl
+from functools import cache
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import Any
 from urllib.parse import urlencode
@@ -108,8 +110,31 @@ def no_cookies() -> Any:
     return CookieJar(DefaultCookiePolicy(allowed_domains=()))
 
 
-def bare_client() -> httpx.AsyncClient:
+@cache
+def tls() -> ssl.SSLContext:
+    """The one TLS context of the process: making one reads every root certificate."""
+    return httpx.create_ssl_context(trust_env=False)
+
+
+def bare_client(timeout: float = TIMEOUT) -> httpx.AsyncClient:
     """A client without identity, for flows and for public documents. Close it."""
     return httpx.AsyncClient(
-        timeout=httpx.Timeout(TIMEOUT), trust_env=False, follow_redirects=False, cookies=no_cookies()
+        verify=tls(),
+        timeout=httpx.Timeout(timeout),
+        trust_env=False,
+        follow_redirects=False,
+        cookies=no_cookies(),
     )
+
+
+async def fetch(url: str, client: httpx.AsyncClient, *, timeout: float = TIMEOUT) -> bytes:
+    """The body of a public document, such as an issuer's keys. Raises `ProviderUnavailable` unless it is a 200."""
+    return await drive(_document(url), client, timeout=timeout)
+
+
+def _document(url: str) -> Flow[bytes]:
+    request = Request("GET", url, {"accept": "application/json"})
+    response = yield request
+    if response.status != 200:
+        raise _unreachable(request, f"answered with status {response.status}")
+    return response.body

@@ -14,13 +14,16 @@ from urllib.parse import urlsplit
 import httpx
 import httpx2
 
-from stead.identity.driver import no_cookies
+from stead.identity.driver import no_cookies, tls
 from stead.identity.errors import AccessDenied, InvalidRequest
 from stead.identity.flows.wire import origin
 from stead.identity.values import AccessToken, Grant
 
 CONNECT, WRITE, READ = 5.0, 30.0, 300.0
 """Seconds. Reading is patient, because a stream says something every 15 s at least and a tool may work in silence."""
+
+LIMITS = {"max_connections": 1000, "max_keepalive_connections": 100}
+"""Watching a task holds a connection, so that the libraries' hundred is soon spent."""
 
 NEVER_SENT = ("cookie", "authorization", "proxy-authorization", "traceparent", "tracestate", "baggage", "forwarded")
 
@@ -199,23 +202,25 @@ def _unreachable(request: httpx2.Request) -> httpx2.Response:
     return httpx2.Response(503, json={"jsonrpc": "2.0", "id": None, "error": error}, request=request)
 
 
-def a2a_client() -> httpx.AsyncClient:
+def a2a_client(connect: float = CONNECT, read: float = READ) -> httpx.AsyncClient:
     """A client whose requests carry the open hop's identity, for the A2A SDK. Close it."""
     return httpx.AsyncClient(
         auth=EgressAuth(),
-        timeout=httpx.Timeout(WRITE, connect=CONNECT, read=READ),
+        verify=tls(),
+        limits=httpx.Limits(**LIMITS),
+        timeout=httpx.Timeout(WRITE, connect=connect, read=read),
         trust_env=False,
         follow_redirects=False,
         cookies=no_cookies(),
     )
 
 
-def mcp_client() -> httpx2.AsyncClient:
+def mcp_client(connect: float = CONNECT, read: float = READ) -> httpx2.AsyncClient:
     """The same for the MCP SDK, on a transport whose failures end one call and not the client. Close it."""
     return httpx2.AsyncClient(
         auth=EgressAuth2(),
-        timeout=httpx2.Timeout(WRITE, connect=CONNECT, read=READ),
-        transport=Unbroken(httpx2.AsyncHTTPTransport(trust_env=False)),
+        timeout=httpx2.Timeout(WRITE, connect=connect, read=read),
+        transport=Unbroken(httpx2.AsyncHTTPTransport(verify=tls(), trust_env=False, limits=httpx2.Limits(**LIMITS))),
         trust_env=False,
         follow_redirects=False,
         cookies=no_cookies(),

@@ -30,7 +30,7 @@ class ClientIdentity:
     key: ECKey | None = field(repr=False)
     issuer: str
     secret: Secret | None = None
-    secret_in: Literal["basic", "post"] = "basic"  # noqa: S105  where it goes, not what it is
+    method: Literal["basic", "post"] = "basic"
 
 
 def sign_assertion(client: ClientIdentity, now: float) -> str:
@@ -65,7 +65,7 @@ def _signed(url: str, form: Form, client: ClientIdentity, now: float) -> Request
         return _post(url, (*form, ("client_id", client.client_id), *assertion))
     if client.secret is None:
         return _post(url, (*form, ("client_id", client.client_id)))
-    if client.secret_in == "post":  # noqa: S105
+    if client.method == "post":
         return _post(url, (*form, ("client_id", client.client_id), ("client_secret", client.secret.reveal())))
     return _post(url, form, authorization=_basic(client.client_id, client.secret))
 

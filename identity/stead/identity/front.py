@@ -1,0 +1,80 @@
+"""A protected service, put together: guard, public routes, ingress, app."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from starlette.routing import BaseRoute, Match, Router
+
+from stead.identity.guard import MAX_BODY, EdgeGuard
+from stead.identity.ingress import Describe, Ingress
+from stead.identity.metadata import Ready, health_routes, protected_resource
+from stead.identity.policy import Policy
+from stead.identity.replies import Protocol, ProtocolOf, protocol_of
+from stead.identity.types import ASGIApp, Receive, Scope, Send
+from stead.identity.verifier import Verifier
+
+if TYPE_CHECKING:
+    from stead.identity.workload import Workload
+
+
+def front(
+    workload: "Workload",
+    app: ASGIApp,
+    *,
+    verifier: Verifier,
+    describe: Describe,
+    policy: Policy,
+    scopes: Sequence[str],
+    protocol: Protocol | ProtocolOf,
+    public: Callable[[Scope], bool] | None = None,
+    routes: Sequence[BaseRoute] = (),
+    max_body: int = MAX_BODY,
+    ready: Ready | None = None,
+    extra: Mapping[str, Any] | None = None,
+) -> ASGIApp:
+    """See `Workload.protect`. Everything is behind the guard, and everything but the routes is behind the ingress."""
+    ingress = Ingress(
+        app,
+        verifier=verifier,
+        journal=workload.journal,
+        policy=policy,
+        describe=describe,
+        audience=workload.url,
+        scopes=scopes,
+        public=public,
+        protocol=protocol,
+        clock=workload.clock,
+    )
+    issuers = [each.issuer for each in verifier.issuers]
+    metadata = protected_resource(workload.url, issuers, scopes, workload.name, **(extra or {}))
+    opened = [metadata, *health_routes(ready), *routes]
+    router = Router(opened, redirect_slashes=False, default=ingress)
+    guarded = EdgeGuard(router, max_body=max_body, protocol=_by_route(opened, protocol_of(protocol)))
+    return _Living(workload, guarded, ingress)
+
+
+def _by_route(routes: Sequence[BaseRoute], otherwise: ProtocolOf) -> ProtocolOf:
+    """Pages are sent forms; the app is spoken to in its own protocol."""
+
+    def chosen(scope: Scope) -> Protocol:
+        is_page = any(route.matches(scope)[0] is not Match.NONE for route in routes)
+        return "form" if is_page else otherwise(scope)
+
+    return chosen
+
+
+class _Living:
+    """Enters the workload for as long as the app lives, around the app's own lifespan."""
+
+    def __init__(self, workload: "Workload", guarded: ASGIApp, ingress: ASGIApp) -> None:
+        self._workload = workload
+        self._guarded = guarded
+        self._ingress = ingress
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "lifespan":
+            await self._guarded(scope, receive, send)
+            return
+        async with self._workload:
+            # Past the router, which would answer for the app.
+            await self._ingress(scope, receive, send)

@@ -1,0 +1,110 @@
+"""A hop from its opening to its end: the token, the mark on the wire, and the record of both.
+
+Knows the journal and the context of the current call; nothing of how a token is obtained or sent.
+"""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from functools import partial
+
+from stead.identity.audit.journal import Journal
+from stead.identity.egress import OpenHop, Target, new_span, new_trace, opened
+from stead.identity.errors import IdentityError
+from stead.identity.tokens import Tokens, asked_claims, recorded_claims
+from stead.identity.values import Arrival, Grant, Principal, current_arrival, current_principal
+
+UNAUTHORIZED, FORBIDDEN = 401, 403
+_log = logging.getLogger(__name__)
+
+
+class Hops:
+    """Opens hops for one workload, and writes down what became of them."""
+
+    def __init__(self, journal: Journal, tokens: Callable[[], Tokens]) -> None:
+        self._journal = journal
+        self._tokens = tokens
+
+    @asynccontextmanager
+    async def hop(
+        self, target: Target, *, operation: str, resource: str, task: str | None = None, rule: str | None = None
+    ) -> AsyncIterator[OpenHop]:
+        """See `Workload.hop`."""
+        tokens, principal, parent = self._tokens(), _caller(target), current_arrival()
+        span, trace = new_span(), _trace(target, parent)
+        record = partial(
+            self._journal.egress,
+            hop=span,
+            trace=trace,
+            callee=target.audience,
+            grant=target.grant,
+            operation=operation,
+            resource=resource,
+            parent=parent,
+            task=task,
+            rule=rule,
+            consent_id=target.consent_id,
+        )
+        try:
+            token = await tokens.obtain(target, principal)
+        except IdentityError as refused:
+            record(claims=asked_claims(target, principal, tokens.client), error=refused)
+            raise
+        event = record(claims=recorded_claims(target, principal, tokens.client, token))
+        if target.effects:
+            await self._journal.durable(event)
+        with opened(OpenHop(target.audience, token, trace, span)) as hop:
+            try:
+                yield hop
+            except BaseException as failure:
+                self._ended(hop, failure)
+                raise
+            self._ended(hop, None)
+
+    @asynccontextmanager
+    async def detail(self, target: Target) -> AsyncIterator[OpenHop]:
+        """See `Workload.detail`."""
+        token = await self._tokens().obtain(target, _caller(target))
+        with opened(OpenHop(target.audience, token, _trace(target, current_arrival()), new_span())) as hop:
+            try:
+                yield hop
+            finally:
+                self._forget_refused(hop)
+
+    def _ended(self, hop: OpenHop, failure: BaseException | None) -> None:
+        self._forget_refused(hop)
+        error = failure if isinstance(failure, IdentityError) else None
+        try:
+            self._journal.outcome(hop=hop.hop_id, outcome=_outcome(hop, failure), error=error)
+        except IdentityError as lost:
+            # The hop is over either way, and its own failure is what the caller must learn.
+            _log.warning("the end of hop %s is not recorded: %s", hop.hop_id, lost.description)
+
+    def _forget_refused(self, hop: OpenHop) -> None:
+        if hop.status == UNAUTHORIZED:
+            self._tokens().exchanges.forget(hop.token)
+
+
+def _caller(target: Target) -> Principal | None:
+    """In whose stead the hop goes. Only an OBO hop looks: a service's hop knows no person."""
+    return current_principal() if target.grant is Grant.OBO else None
+
+
+def _trace(target: Target, parent: Arrival | None) -> str:
+    # A person's trace would tie the service's call to the person.
+    return new_trace() if parent is None or target.grant is Grant.S2S else parent.trace
+
+
+def _outcome(hop: OpenHop, failure: BaseException | None) -> str:
+    if isinstance(failure, asyncio.CancelledError | GeneratorExit):
+        return "cancelled"
+    if hop.ended is not None:
+        return hop.ended
+    if hop.status in (UNAUTHORIZED, FORBIDDEN) or _is_refusal(failure):
+        return "refused"
+    return "completed" if failure is None else "failed"
+
+
+def _is_refusal(failure: BaseException | None) -> bool:
+    return isinstance(failure, IdentityError) and failure.status in (UNAUTHORIZED, FORBIDDEN)

@@ -1,0 +1,176 @@
+"""What an operator may set: by environment (`STEAD_…`, nested by `__`), else by `stead.yaml` in the state directory.
+
+Read in one place, once per process. A key that is not known is an error, with the one that was probably meant.
+"""
+
+from collections.abc import Iterable, Mapping
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from stead.identity.errors import ConfigurationError
+from stead.identity.flows.client_assertion import ClientIdentity
+from stead.identity.home import Home
+from stead.identity.values import Secret
+from stead.identity.verifier import TrustedIssuer
+
+FILE = "stead.yaml"
+
+Positive = Annotated[float, Field(gt=0)]
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class IssuerSettings(_Strict):
+    """An issuer whose access tokens are accepted; see `TrustedIssuer` for what each says."""
+
+    issuer: str
+    algorithms: tuple[str, ...] = ("ES256",)
+    jwks_uri: str | None = None
+    subject: str = "sub"
+    client: str = "client_id"
+    scopes: str = "scope"
+    roles: str = "roles"
+    token_id: str = "jti"  # noqa: S105  a claim's name
+    typ: str = "at+jwt"
+    max_lifetime: Positive = 3600
+    audience_list: bool = False
+    tolerated_headers: frozenset[str] = frozenset()
+
+    def trusted(self) -> TrustedIssuer:
+        """The value the verifier takes."""
+        return TrustedIssuer(**dict(self))
+
+
+class LoginSettings(_Strict):
+    """The provider at which people sign in to the web, when it is not the network's own."""
+
+    issuer: str
+    client_id: str
+    client_secret_file: Path | None = None
+    client_auth: Literal["private_key_jwt", "client_secret_basic", "client_secret_post", "none"] | None = None
+    scopes: tuple[str, ...] = ("openid", "profile")
+    resource: str | None = None
+    algorithms: tuple[str, ...] = ("ES256", "RS256")
+
+    def client(self, home: Home) -> ClientIdentity:
+        """The client as that provider knows it. Raises `ConfigurationError` when its secret cannot be read.
+
+        Without a secret it signs with the key that the state directory keeps under its `client_id`.
+        """
+        how = self.client_auth or ("client_secret_basic" if self.client_secret_file else "private_key_jwt")
+        if how == "none":
+            return ClientIdentity(self.client_id, None, self.issuer)
+        if how == "private_key_jwt":
+            return ClientIdentity(self.client_id, home.key(self.client_id), self.issuer)
+        return ClientIdentity(
+            self.client_id,
+            None,
+            self.issuer,
+            secret=self._secret(),
+            method="post" if how == "client_secret_post" else "basic",
+        )
+
+    def _secret(self) -> Secret:
+        try:
+            return Secret((self.client_secret_file or Path()).read_text().strip())
+        except (OSError, UnicodeDecodeError):
+            raise ConfigurationError(
+                "The file of login.client_secret_file cannot be read.", hint="Name a file that holds the secret alone."
+            ) from None
+
+
+class TimeoutSettings(_Strict):
+    """Seconds: to connect, to wait for the next bytes of a callee, and for an answer of an identity provider."""
+
+    connect: Positive = 5
+    read: Positive = 300
+    provider: Positive = 10
+
+
+class Settings(BaseSettings):
+    """All that can be set. `issuer` is where workloads get their tokens, `issuers` whose tokens they accept."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="STEAD_",
+        env_nested_delimiter="__",
+        extra="forbid",
+        frozen=True,
+        nested_model_default_partial_update=True,
+    )
+
+    issuer: str | None = None
+    issuers: tuple[IssuerSettings, ...] = ()
+    login: LoginSettings | None = None
+    planner: str = "rules"
+    timeouts: TimeoutSettings = TimeoutSettings()
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        return env_settings, init_settings
+
+    @classmethod
+    def load(cls, home: Home) -> Self:
+        """The settings of this process. Raises `ConfigurationError` that names the key."""
+        try:
+            return cls(**_document(home.path / FILE))
+        except ValidationError as invalid:
+            raise _explained(invalid) from None
+        except ValueError as malformed:
+            # pydantic-settings: an environment variable that should be JSON and is not.
+            raise ConfigurationError("A STEAD_ variable is malformed.", hint=str(malformed)) from None
+
+
+def _document(path: Path) -> dict[str, Any]:
+    try:
+        document = yaml.safe_load(path.read_text())
+    except FileNotFoundError:
+        return {}
+    except (OSError, UnicodeDecodeError, yaml.YAMLError):
+        raise ConfigurationError(f"{FILE} is not readable YAML.", hint="Mend it, or remove it.") from None
+    if document is None:
+        return {}
+    if not isinstance(document, Mapping) or not all(isinstance(key, str) for key in document):
+        raise ConfigurationError(f"{FILE} is not a mapping of keys.", hint="Such as `planner: rules`.")
+    return dict(document)
+
+
+def _explained(invalid: ValidationError) -> ConfigurationError:
+    first = invalid.errors(include_input=False, include_url=False)[0]
+    place = ".".join(str(part) for part in first["loc"])
+    if first["type"] == "extra_forbidden":
+        known = _keys_at(first["loc"][:-1])
+        return ConfigurationError(f"There is no setting {place!r}.", hint=_nearest(str(first["loc"][-1]), known))
+    return ConfigurationError(f"The setting {place!r} is wrong: {first['msg']}.")
+
+
+def _nearest(name: str, known: Iterable[str]) -> str:
+    close = get_close_matches(name, known := sorted(known), 1, 0.5)
+    return f"Did you mean {close[0]!r}?" if close else f"There are: {', '.join(known)}."
+
+
+def _keys_at(place: tuple[int | str, ...]) -> Iterable[str]:
+    model: type[BaseModel] = Settings
+    for part in place:
+        model = _SECTIONS.get(part, model) if isinstance(part, str) else model
+    return model.model_fields
+
+
+_SECTIONS: Mapping[str, type[BaseModel]] = {
+    "issuers": IssuerSettings,
+    "login": LoginSettings,
+    "timeouts": TimeoutSettings,
+}

@@ -1,0 +1,275 @@
+"""The one object that a process of the network holds: who it is, whom it trusts, how it calls, what it wrote down."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, suppress
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Self
+
+import httpx
+import httpx2
+
+from stead.identity.audit.journal import Journal
+from stead.identity.audit.ship import Shipper
+from stead.identity.clock import Clock, system_clock
+from stead.identity.connections import Connections, connected
+from stead.identity.driver import drive, fetch
+from stead.identity.egress import OpenHop, Target
+from stead.identity.errors import ConfigurationError, ProviderUnavailable
+from stead.identity.flows.client_assertion import ClientIdentity
+from stead.identity.flows.discovery import Metadata
+from stead.identity.flows.wire import parse_json
+from stead.identity.home import Home, Network
+from stead.identity.hops import Hops
+from stead.identity.providers import PATIENCE
+from stead.identity.settings import Settings
+from stead.identity.types import ASGIApp, Flow, Json, Response, Scope, T
+from stead.identity.values import AccessToken, Grant, Principal
+from stead.identity.verifier import TrustedIssuer, Verifier
+
+if TYPE_CHECKING:
+    from starlette.routing import BaseRoute
+
+    from stead.identity.ingress import Describe
+    from stead.identity.metadata import Ready
+    from stead.identity.policy import Policy
+    from stead.identity.replies import Protocol, ProtocolOf
+
+AUDIT_WRITE = "audit:write"
+DRAIN = 2.0
+"""Seconds that the end of a process waits for its audit to reach the collector; what remains goes at the next start."""
+MAX_BODY = 262_144
+
+
+class Workload:
+    """Identity of one process: made by `open`, at work inside `async with` (which nests, and may be a lifespan).
+
+    `name` is its client id at `issuer`, and `url` its origin: the audience of tokens for it.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        url: str | None,
+        home: Home,
+        issuers: Sequence[TrustedIssuer],
+        issuer: str,
+        settings: Settings,
+        clock: Clock,
+    ) -> None:
+        self.name = name
+        self.home = home
+        self.settings = settings
+        self.issuer = issuer
+        self.issuers = tuple(issuers)
+        self.clock = clock
+        self.journal = Journal(home.folder("audit"), name, clock)
+        self._url = url
+        self._hops = Hops(self.journal, lambda: self._at_work.tokens)
+        self._connections: Connections | None = None
+        self._entered = 0
+        self._stack = AsyncExitStack()
+
+    @classmethod
+    def open(
+        cls,
+        name: str,
+        *,
+        url: str | None = None,
+        home: Home | None = None,
+        issuers: Sequence[TrustedIssuer] | None = None,
+        issuer: str | None = None,
+        settings: Settings | None = None,
+        clock: Clock = system_clock,
+    ) -> Self:
+        """A workload from the state directory, without any other I/O.
+
+        Without `url` it is where the network's record has it; without `issuer` the settings decide, else it is the
+        network's own provider, which is also trusted when no `issuers` are given. Raises `ConfigurationError`.
+        """
+        home = home or Home.current()
+        settings = settings or Settings.load(home)
+        chosen = issuer or settings.issuer or home.network.corporate_idp
+        trusted = issuers or [each.trusted() for each in settings.issuers] or [TrustedIssuer(chosen)]
+        url = url or _recorded_url(home, name)
+        return cls(name, url=url, home=home, issuers=trusted, issuer=chosen, settings=settings, clock=clock)
+
+    @property
+    def url(self) -> str:
+        """Its origin. Raises `ConfigurationError` for a workload that serves nothing."""
+        if self._url is None:
+            raise ConfigurationError(f"{self.name} has no address.", hint="Open the workload with its url.")
+        return self._url
+
+    @cached_property
+    def client(self) -> ClientIdentity:
+        """Itself as its issuer's client, by private_key_jwt."""
+        return self.client_of(self.issuer)
+
+    def client_of(self, issuer: str) -> ClientIdentity:
+        """Itself as a client of another issuer, by the same name and key."""
+        return ClientIdentity(self.name, self.home.key(self.name), issuer)
+
+    @cached_property
+    def verifier(self) -> Verifier:
+        """Checks tokens for this workload."""
+        return self.verifier_for(self.issuers)
+
+    def verifier_for(self, issuers: Sequence[TrustedIssuer]) -> Verifier:
+        """Checks tokens for this workload that come from other issuers than it trusts by default."""
+        return Verifier(issuers, self.url, self._fetch, self.clock)
+
+    async def _fetch(self, url: str) -> bytes:
+        return await fetch(url, self.bare, timeout=self.settings.timeouts.provider)
+
+    async def __aenter__(self) -> Self:
+        self._entered += 1
+        if self._entered == 1:
+            await self._start()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self._entered -= 1
+        if self._entered == 0:
+            await self._stack.aclose()
+
+    async def _start(self) -> None:
+        self._stack.callback(self.journal.close)
+        connecting = connected(self.client, self.settings.timeouts, self.clock)
+        self._connections = await self._stack.enter_async_context(connecting)
+        await self._stack.enter_async_context(self._shipping())
+
+    @property
+    def _at_work(self) -> Connections:
+        if self._connections is None:
+            raise ConfigurationError(f"The workload {self.name} is not at work yet.", hint="Use `async with`.")
+        return self._connections
+
+    @property
+    def http(self) -> httpx.AsyncClient:
+        """For the A2A SDK and for plain HTTP: every request carries the open hop's identity, or is not sent."""
+        return self._at_work.http
+
+    @property
+    def http2(self) -> httpx2.AsyncClient:
+        """The same for the MCP SDK."""
+        return self._at_work.http2
+
+    @property
+    def bare(self) -> httpx.AsyncClient:
+        """Without identity: for flows and public documents."""
+        return self._at_work.bare
+
+    def hop(
+        self, target: Target, *, operation: str, resource: str, task: str | None = None, rule: str | None = None
+    ) -> AbstractAsyncContextManager[OpenHop]:
+        """One call that carries an operation: inside, requests of `http` and `http2` carry its token and mark.
+
+        Entering obtains the token, by exchange of the current caller's where the grant is OBO, and journals the hop;
+        before one with effects the record is on disk. Raises the `GrantRefused` family (journaled as a denied hop).
+        Leaving journals how it ended. `task` is the root task, for who starts one; `rule` the policy rule that let it.
+        """
+        return self._hops.hop(target, operation=operation, resource=resource, task=task, rule=rule)
+
+    def detail(self, target: Target) -> AbstractAsyncContextManager[OpenHop]:
+        """A call that belongs to a hop already told: polls, subscriptions, lists. Identity, but no record."""
+        return self._hops.detail(target)
+
+    async def exchange(self, target: Target, principal: Principal) -> AccessToken:
+        """The token for `target` in the stead of `principal`. Raises the `GrantRefused` family."""
+        return await self._at_work.tokens.obtain(target, principal)
+
+    async def metadata(self, issuer: str | None = None) -> Metadata:
+        """What an issuer (its own by default) says about itself. Only for issuers that are configured."""
+        return await self._at_work.providers.metadata(issuer or self.issuer)
+
+    async def run(self, flow: Flow[T]) -> T:
+        """Performs a flow; an issuer that is just starting is waited for. Raises what the flow raises."""
+        return await drive(flow, self.bare, timeout=self.settings.timeouts.provider, patience=PATIENCE)
+
+    def forget(self, owner: str) -> None:
+        """Drops every token held for `owner` (see `Principal.owner`), as at logout."""
+        self._at_work.tokens.exchanges.forget_owner(owner)
+
+    def protect(
+        self,
+        app: ASGIApp,
+        *,
+        describe: "Describe",
+        policy: "Policy",
+        scopes: Sequence[str],
+        protocol: "Protocol | ProtocolOf",
+        public: Callable[[Scope], bool] | None = None,
+        routes: Sequence["BaseRoute"] = (),
+        max_body: int = MAX_BODY,
+        issuers: Sequence[TrustedIssuer] | None = None,
+        ready: "Ready | None" = None,
+        extra: Mapping[str, Any] | None = None,
+    ) -> ASGIApp:
+        """The app behind guard and ingress, beside its metadata (RFC 9728, with `extra` members) and health.
+
+        `routes` are pages that need no token; the lifespan enters this workload around the app's own. `issuers`
+        replaces those trusted by default. Raises `ConfigurationError`.
+        """
+        from stead.identity.front import front
+
+        verifier = self.verifier if issuers is None else self.verifier_for(issuers)
+        return front(
+            self,
+            app,
+            verifier=verifier,
+            describe=describe,
+            policy=policy,
+            scopes=scopes,
+            protocol=protocol,
+            public=public,
+            routes=routes,
+            max_body=max_body,
+            ready=ready,
+            extra=extra,
+        )
+
+    @asynccontextmanager
+    async def _shipping(self) -> AsyncIterator[None]:
+        network = _network(self.home)
+        if network is None or not network.trail:
+            yield
+            return
+        shipper = Shipper(self.journal, lambda batch: self._ship(network.trail, batch))
+        shipping = asyncio.create_task(shipper.run(), name=f"audit of {self.name}")
+        try:
+            yield
+        finally:
+            shipping.cancel()
+            with suppress(asyncio.CancelledError):
+                await shipping
+            await shipper.drain(DRAIN)
+
+    async def _ship(self, trail: str, batch: Json) -> Json:
+        async with self.detail(Target(trail, (AUDIT_WRITE,), Grant.S2S)):
+            try:
+                reply = await self.http.post(f"{trail}/events", json=batch, timeout=10)
+            except httpx.HTTPError as failure:
+                raise ProviderUnavailable("The collector does not answer.", debug=type(failure).__name__) from None
+        if reply.status_code != 200:
+            raise ProviderUnavailable(f"The collector answered with status {reply.status_code}.")
+        return parse_json(Response(200, dict(reply.headers), reply.content), trail)
+
+
+def _network(home: Home) -> Network | None:
+    try:
+        return home.network
+    except ConfigurationError:
+        return None
+
+
+def _recorded_url(home: Home, name: str) -> str | None:
+    """Where the network's record has the workload of this client id, if it has it."""
+    network = _network(home)
+    if network is None:
+        return None
+    agents = {f"{agent.replace('_', '-')}-agent": url for agent, url in network.agents.items()}
+    servers = {f"{server.replace('_', '-')}-mcp": url for server, url in network.mcp_servers.items()}
+    named = {"finport-web": network.web, "broker": network.broker, "trail": network.trail, **agents, **servers}
+    return named.get(name)
