@@ -1,0 +1,254 @@
+"""Who is calling, and may they? Stands between the edge guard and the app; plain ASGI.
+
+Knows bearer tokens (RFC 6750), the trace header (W3C Trace Context) and where decisions are recorded. What a request
+means is told by `describe`; whether it may happen, by policy.
+"""
+
+import re
+import secrets
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+from urllib.parse import parse_qsl
+
+from starlette.authentication import AuthCredentials
+
+from stead.identity.errors import IdentityError, InvalidRequest, InvalidToken, ProviderUnavailable
+from stead.identity.policy import Decision, Outcome, Policy
+from stead.identity.replies import Protocol as WireProtocol
+from stead.identity.replies import ProtocolOf, bearer_challenge, body_of, protocol_of, reply
+from stead.identity.types import ASGIApp, Json, Receive, Scope, Send
+from stead.identity.values import AccessToken, Arrival, Principal, acting_for
+from stead.identity.verifier import Verifier
+
+STRANGERS_PER_MINUTE = 120
+"""Refusals without a valid token that are recorded: enough to see an attack, too few to fill the disk."""
+
+_BEARER = re.compile(r"bearer +([A-Za-z0-9._~+/-]+=*)", re.IGNORECASE)
+_TRACEPARENT = re.compile(rb"00-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-[0-9a-f]{2}")
+_SPOOFED = re.compile(rb"x-forwarded-.*|x-user.*|x-auth.*|x-remote.*|x-real-ip|forwarded|remote-user", re.DOTALL)
+_CREDENTIALS = frozenset({b"authorization", b"proxy-authorization"})
+_OPEN_PATHS = frozenset({"/healthz", "/readyz"})
+
+Headers = Iterable[tuple[bytes, bytes]]
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """What a request asks to have done. One with effects is on record before it happens."""
+
+    method: str
+    resource: str
+    input: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    effects: bool = False
+
+
+Describe = Callable[[Scope, Json], Operation | None]
+"""Tells the operation from the request and its parsed body ({} where there is none); None for polls and the like."""
+
+
+class IngressJournal(Protocol):
+    """Where ingress records its decisions."""
+
+    def ingress(
+        self,
+        *,
+        arrival: Arrival,
+        principal: Principal,
+        operation: str,
+        resource: str,
+        decision: str,
+        rule: str | None = None,
+        code: str | None = None,
+        description: str | None = None,
+        hint: str | None = None,
+        consent_id: str | None = None,
+    ) -> Any: ...
+
+    def append(self, **values: Any) -> Any: ...
+
+    async def durable(self, event: Any, /) -> None: ...
+
+
+class Ingress:
+    """Lets in who bears a valid token and is allowed what they ask; makes them the current principal.
+
+    The app sees `scope["user"]` (the principal) and `scope["auth"]`, and never the token. `public` tells which paths
+    need no token, beside metadata and health; the app's own check is all that guards those.
+    """
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        *,
+        verifier: Verifier,
+        journal: IngressJournal,
+        policy: Policy,
+        describe: Describe,
+        audience: str,
+        scopes: Iterable[str] = (),
+        public: Callable[[Scope], bool] | None = None,
+        protocol: WireProtocol | ProtocolOf = "http",
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._app = app
+        self._verifier = verifier
+        self._journal = journal
+        self._policy = policy
+        self._describe = describe
+        self._audience = audience
+        self._scopes = tuple(scopes)
+        self._public = public
+        self._protocol_of = protocol_of(protocol)
+        self._clock = clock
+        self._strangers = _Budget(STRANGERS_PER_MINUTE)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        within = {**scope, "headers": _without_identity(scope["headers"])}
+        if self._is_public(scope):
+            with acting_for(None, None):
+                await self._app(within, receive, send)
+            return
+        document: Json = scope.get("state", {}).get("stead.json") or {}
+        try:
+            principal, arrival = await self._admit(scope, document)
+        except IdentityError as error:
+            await self._refuse(scope, document, error, send)
+            return
+        within |= {"user": principal, "auth": AuthCredentials(sorted(principal.scopes))}
+        with acting_for(principal, arrival):
+            await self._app(within, receive, send)
+
+    def _is_public(self, scope: Scope) -> bool:
+        path: str = scope["path"]
+        if path in _OPEN_PATHS or (path.startswith("/.well-known/") and ".." not in path):
+            return True
+        return self._public is not None and self._public(scope)
+
+    async def _admit(self, scope: Scope, document: Json) -> tuple[Principal, Arrival]:
+        try:
+            principal = await self._verifier.verify(bearer_token(scope))
+        except IdentityError as error:
+            self._record_stranger(scope, document, error)
+            raise
+        arrival = arrival_of(scope["headers"], principal.jti)
+        operation = self._describe(scope, document)
+        if operation is not None:
+            await self._authorize(principal, arrival, operation)
+        return principal, arrival
+
+    async def _authorize(self, principal: Principal, arrival: Arrival, operation: Operation) -> None:
+        decision = self._policy.decide(principal, operation.resource, operation.method, operation.input, self._clock())
+        refusal = decision.refusal()
+        event = self._record(principal, arrival, operation, decision, refusal)
+        if refusal is not None:
+            raise refusal
+        if operation.effects:
+            await self._journal.durable(event)
+
+    def _record(
+        self,
+        principal: Principal,
+        arrival: Arrival,
+        operation: Operation,
+        decision: Decision,
+        refusal: IdentityError | None,
+    ) -> Any:
+        consent = principal.claims.get("consent_id")
+        why = {}
+        if refusal is not None:
+            why = {"code": refusal.code, "description": refusal.description, "hint": refusal.hint}
+        return self._journal.ingress(
+            arrival=arrival,
+            principal=principal,
+            operation=operation.method,
+            resource=operation.resource,
+            decision=decision.outcome.value,
+            rule=decision.rule,
+            consent_id=consent if isinstance(consent, str) else None,
+            **why,
+        )
+
+    def _record_stranger(self, scope: Scope, document: Json, error: IdentityError) -> None:
+        """Someone without a valid token asked for an operation: nobody knows who, but the record tells that it was."""
+        operation = self._describe(scope, document)
+        if operation is None or not self._strangers.spend():
+            return
+        arrival = arrival_of(scope["headers"], None)
+        self._journal.append(
+            kind="ingress",
+            hop=arrival.hop,
+            trace=arrival.trace,
+            operation=operation.method,
+            resource=operation.resource,
+            callee=self._audience,
+            decision=Outcome.DENY.value,
+            code=error.code,
+            description=error.description,
+            hint=error.hint,
+        )
+
+    async def _refuse(self, scope: Scope, document: Json, error: IdentityError, send: Send) -> None:
+        headers = {}
+        if error.status in (401, 403) or isinstance(error, InvalidRequest):
+            told = None if isinstance(error, NoToken) else error
+            headers["www-authenticate"] = bearer_challenge(self._audience, self._scopes, told)
+        if isinstance(error, ProviderUnavailable):
+            headers["retry-after"] = "1"
+        body = body_of(error, self._protocol_of(scope), request_id=document.get("id"))
+        await reply(send, error.status, body, headers)
+
+
+class NoToken(InvalidToken):
+    """The request came without any credential: it is told what is needed, and no error (RFC 6750 s3.1)."""
+
+
+def bearer_token(scope: Scope) -> AccessToken:
+    """The one bearer token of a request (RFC 6750 s2.1). Raises `InvalidRequest`, `NoToken` or `InvalidToken`."""
+    query = scope.get("query_string", b"")
+    if query and any(name == "access_token" for name, _ in parse_qsl(query.decode("latin-1"), keep_blank_values=True)):
+        # RFC 6750 s5.3: addresses are logged.
+        raise InvalidRequest("A token in the address is not accepted.", hint="Send it in the Authorization header.")
+    values = [value for name, value in scope["headers"] if name == b"authorization"]
+    if not values:
+        raise NoToken("This needs an access token.", hint="Send one as Authorization: Bearer.")
+    if len(values) > 1:
+        raise InvalidRequest("The Authorization header is repeated.", hint="Send one.")
+    match = _BEARER.fullmatch(values[0].decode("latin-1"))
+    if match is None:
+        raise InvalidToken("The Authorization header holds no bearer token.", hint="Send Authorization: Bearer TOKEN.")
+    return AccessToken(match[1])
+
+
+def arrival_of(headers: Headers, jti: str | None) -> Arrival:
+    """The hop by which a request came: as `traceparent` says, else one of its own, in a trace of its own."""
+    values = [value for name, value in headers if name == b"traceparent"]
+    match = _TRACEPARENT.fullmatch(values[0]) if len(values) == 1 else None
+    if match is None:
+        return Arrival(secrets.token_hex(8), secrets.token_hex(16), jti)
+    return Arrival(match[2].decode(), match[1].decode(), jti)
+
+
+def _without_identity(headers: Headers) -> list[tuple[bytes, bytes]]:
+    """The headers without the credential, and without those by which a caller could pretend to be a proxy."""
+    return [pair for pair in headers if pair[0] not in _CREDENTIALS and not _SPOOFED.fullmatch(pair[0])]
+
+
+class _Budget:
+    """So many a minute."""
+
+    def __init__(self, per_minute: int) -> None:
+        self._per_minute = per_minute
+        self._left = per_minute
+        self._since = time.monotonic()
+
+    def spend(self) -> bool:
+        now = time.monotonic()
+        if now - self._since >= 60:
+            self._left, self._since = self._per_minute, now
+        self._left -= 1
+        return self._left >= 0

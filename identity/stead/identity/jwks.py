@@ -1,0 +1,232 @@
+"""Other parties' public keys: which we accept, and how we keep them.
+
+Knows JWK sets (RFC 7517) and where metadata names them (RFC 8414). Reaches the network only through the `fetch` it
+is given, which must not follow redirects.
+"""
+
+import asyncio
+import logging
+from collections import Counter
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any
+from urllib.parse import urlsplit
+
+from joserfc.jwk import ECKey, Key, OKPKey, RSAKey
+
+from stead.identity.clock import Clock
+from stead.identity.errors import InvalidRequest, ProviderUnavailable
+from stead.identity.strict_json import parse_object
+
+Fetch = Callable[[str], Awaitable[bytes]]
+Keys = Mapping[str, Key]
+
+MAX_DOCUMENT = 262_144
+MAX_KEYS = 100
+MAX_KID_LENGTH = 256
+RSA_BITS = range(2048, 8193)
+
+FRESH = 300.0
+"""Seconds for which a fetched key set is used without asking again."""
+STALE = 3600.0
+"""Seconds for which it is still used while the provider cannot be reached."""
+COOL_DOWN = 10.0
+"""Seconds between two fetches, however many unknown key ids arrive."""
+RETRY = 1.0
+"""Seconds before a provider that never answered is asked again."""
+TIMEOUT = 5.0
+
+_PRIVATE_MEMBERS = frozenset({"d", "p", "q", "dp", "dq", "qi", "oth", "k"})
+_RSA_ALGORITHMS = frozenset({"RS256", "RS384", "RS512", "PS256", "PS384", "PS512"})
+_METADATA = "/.well-known/oauth-authorization-server"
+_OPENID_METADATA = "/.well-known/openid-configuration"
+
+log = logging.getLogger(__name__)
+
+
+def load_keys(document: Mapping[str, Any]) -> Keys:
+    """The signature keys of a JWK set, by `kid`.
+
+    Kept are public RSA of at least 2048 bits, EC P-256 and Ed25519, for `use: sig`, under a `kid` of their own;
+    anything else is passed over (RFC 7517 s5). Raises `InvalidRequest` where it is no JWK set, or an immense one.
+    """
+    entries = document.get("keys")
+    if not isinstance(entries, list):
+        raise InvalidRequest("The document is not a JWK set.")
+    if len(entries) > MAX_KEYS:
+        raise InvalidRequest(f"The JWK set has more than {MAX_KEYS} keys.")
+    named = [entry for entry in entries if isinstance(entry, dict) and _is_kid(entry.get("kid"))]
+    uses = Counter(entry["kid"] for entry in named)
+    keys = {entry["kid"]: _load_key(entry) for entry in named if uses[entry["kid"]] == 1}
+    return MappingProxyType({kid: key for kid, key in keys.items() if key is not None})
+
+
+def algorithms_of(key: Key) -> frozenset[str]:
+    """The signature algorithms that a key may be used with: the one it names, else those of its type."""
+    named = key.alg
+    match key:
+        case ECKey():
+            possible = frozenset({"ES256"})
+        case OKPKey():
+            possible = frozenset({"EdDSA", "Ed25519"})
+        case _:
+            possible = _RSA_ALGORITHMS
+    return possible if named is None else possible & {named}
+
+
+def _is_kid(kid: object) -> bool:
+    return isinstance(kid, str) and 0 < len(kid) <= MAX_KID_LENGTH
+
+
+def _load_key(entry: Mapping[str, Any]) -> Key | None:
+    if not _is_public_signature_key(entry):
+        return None
+    try:
+        key = _import_key(dict(entry))
+    except Exception:  # joserfc and cryptography raise many kinds for a malformed key
+        log.debug("a key of a JWK set was passed over: it is malformed")
+        return None
+    return key if key is not None and algorithms_of(key) else None
+
+
+def _is_public_signature_key(entry: Mapping[str, Any]) -> bool:
+    operations = entry.get("key_ops", ["verify"])
+    return (
+        entry.get("use") == "sig"
+        and isinstance(operations, list)
+        and "verify" in operations
+        and isinstance(entry.get("alg", ""), str)
+        and _PRIVATE_MEMBERS.isdisjoint(entry)
+    )
+
+
+def _import_key(entry: dict[str, Any]) -> Key | None:
+    match entry.get("kty"), entry.get("crv"):
+        case "EC", "P-256":
+            return ECKey.import_key(entry)
+        case "OKP", "Ed25519":
+            return OKPKey.import_key(entry)
+        case "RSA", None:
+            key = RSAKey.import_key(entry)
+            return key if key.public_key.key_size in RSA_BITS else None
+    return None
+
+
+def _ignore_removal(_: str) -> None:
+    """Nobody wants to know."""
+
+
+@dataclass
+class _Held:
+    """What is known of one issuer's keys."""
+
+    location: str | None
+    keys: Keys = field(default_factory=lambda: MappingProxyType({}))
+    fetched_at: float | None = None
+    attempted_at: float = float("-inf")
+    flight: "asyncio.Task[None] | None" = None
+
+
+class JwksCache:
+    """The key sets of the issuers one trusts. For one event loop.
+
+    One fetch at a time per issuer, shared by all who wait; an unknown key id causes at most one fetch per cool-down;
+    a provider that cannot be reached is bridged for an hour. `on_removal(issuer)` is called when a key disappeared.
+    """
+
+    def __init__(self, fetch: Fetch, clock: Clock, *, on_removal: Callable[[str], None] = _ignore_removal) -> None:
+        self._fetch = fetch
+        self._clock = clock
+        self._on_removal = on_removal
+        self._held: dict[str, _Held] = {}
+
+    async def keys(self, issuer: str, kid: str, *, jwks_uri: str | None = None) -> Keys:
+        """The keys of `issuer`, fetched if need be; `kid` may be missing from them.
+
+        `issuer` comes from configuration, never from a token. Without `jwks_uri` its metadata is asked (RFC 8414).
+        Raises `ProviderUnavailable` when there are no usable keys.
+        """
+        held = self._held.setdefault(issuer, _Held(jwks_uri))
+        if self._is_due(held, kid):
+            await self._refresh(issuer, held)
+        age = self._age(held)
+        if age is None or age > STALE:
+            raise ProviderUnavailable(
+                "The keys of the token's issuer cannot be fetched.", hint="Try again in a moment.", debug=issuer
+            )
+        return held.keys
+
+    def _age(self, held: _Held) -> float | None:
+        return None if held.fetched_at is None else self._clock() - held.fetched_at
+
+    def _is_due(self, held: _Held, kid: str) -> bool:
+        age = self._age(held)
+        if age is not None and age < FRESH and kid in held.keys:
+            return False
+        wait = RETRY if age is None else COOL_DOWN
+        return held.flight is not None or self._clock() - held.attempted_at >= wait
+
+    async def _refresh(self, issuer: str, held: _Held) -> None:
+        if held.flight is None:
+            held.attempted_at = self._clock()
+            held.flight = asyncio.create_task(self._renew(issuer, held), name=f"jwks {issuer}")
+        # One who waits may be cancelled; the fetch goes on for the others.
+        await asyncio.shield(held.flight)
+
+    async def _renew(self, issuer: str, held: _Held) -> None:
+        try:
+            async with asyncio.timeout(TIMEOUT):
+                keys = await self._download(issuer, held)
+        except Exception as error:  # whatever went wrong there, whoever waits learns that there are no keys
+            log.warning("the keys of %s could not be fetched: %s", issuer, type(error).__name__)
+        else:
+            self._replace(issuer, held, keys)
+        finally:
+            held.flight = None
+
+    async def _download(self, issuer: str, held: _Held) -> Keys:
+        location = held.location or await self._discover(issuer)
+        keys = load_keys(await self._document(location))
+        held.location = location
+        return keys
+
+    def _replace(self, issuer: str, held: _Held, keys: Keys) -> None:
+        was_there = _fingerprints(held.keys)
+        held.keys, held.fetched_at = keys, self._clock()
+        if not was_there <= _fingerprints(keys):
+            self._on_removal(issuer)
+
+    async def _discover(self, issuer: str) -> str:
+        metadata = await self._metadata(issuer)
+        # RFC 8414 s3.3: metadata that names another issuer is another issuer's.
+        if metadata.get("issuer") != issuer:
+            raise ProviderUnavailable("The issuer's metadata names another issuer.")
+        location = metadata.get("jwks_uri")
+        if not isinstance(location, str) or not _is_safe(location, issuer):
+            raise ProviderUnavailable("The issuer's metadata names no usable jwks_uri.")
+        return location
+
+    async def _metadata(self, issuer: str) -> Mapping[str, Any]:
+        parts = urlsplit(issuer)
+        path = parts.path.rstrip("/")
+        try:
+            # RFC 8414 s3.1 puts the well-known part before the path, OpenID Connect Discovery s4 after it.
+            return await self._document(f"{parts.scheme}://{parts.netloc}{_METADATA}{path}")
+        except (ProviderUnavailable, InvalidRequest):
+            return await self._document(f"{issuer.rstrip('/')}{_OPENID_METADATA}")
+
+    async def _document(self, url: str) -> Mapping[str, Any]:
+        return parse_object(await self._fetch(url), max_bytes=MAX_DOCUMENT)
+
+
+def _fingerprints(keys: Keys) -> set[tuple[str, str]]:
+    return {(kid, key.thumbprint()) for kid, key in keys.items()}
+
+
+def _is_safe(location: str, issuer: str) -> bool:
+    """https; or plain http where the issuer itself is the same plain origin, as on loopback."""
+    there, here = urlsplit(location), urlsplit(issuer)
+    if "@" in there.netloc or not there.hostname:
+        return False
+    return there.scheme == "https" or (there.scheme == "http" and there[:2] == here[:2])

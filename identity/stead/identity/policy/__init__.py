@@ -1,0 +1,10 @@
+"""Whether a principal may do something: small declarative rules, default deny, decided in microseconds.
+
+Knows principals and CEL; nothing of HTTP, of tokens or of where a decision is recorded.
+"""
+
+from stead.identity.policy.decision import Decision
+from stead.identity.policy.engine import Policy
+from stead.identity.policy.rules import Outcome, Rule, declared
+
+__all__ = ["Decision", "Outcome", "Policy", "Rule", "declared"]

@@ -1,0 +1,172 @@
+"""Deciding: the rules of a resource, all of them, and the strongest outcome. Unknown means deny."""
+
+import threading
+from collections import OrderedDict
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any
+
+from stead.identity.policy.conditions import Condition, compile_condition, context_of
+from stead.identity.policy.decision import Decision
+from stead.identity.policy.rules import ANY, Outcome, Rule, check_names, read_rules
+from stead.identity.values import Grant, Principal
+
+CALLERS = 1024
+"""Callers whose claims are kept in the form that conditions read."""
+
+_NEEDS = {
+    Grant.LOGIN: "a person's own sign-in",
+    Grant.OBO: "a person's authority, passed on by the caller",
+    Grant.S2S: "a service's own identity",
+    Grant.IN_TASK: "a person's approval of exactly this operation",
+}
+_REASONS = {
+    Outcome.DENY: "A rule forbids this.",
+    Outcome.STEP_UP: "This needs a stronger or fresher sign-in.",
+    Outcome.CONSENT: "This needs your approval.",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class _Compiled:
+    rule: Rule
+    condition: Condition
+
+
+class Policy:
+    """A set of rules, compiled and indexed by resource. Safe to use from several threads."""
+
+    def __init__(
+        self,
+        rules: Iterable[Rule] = (),
+        known_resources: Collection[str] | None = None,
+        known_claims: Collection[str] | None = None,
+    ) -> None:
+        self.rules: Sequence[Rule] = tuple(read_rules(rules))
+        self._known_resources = known_resources
+        self._known_claims = known_claims
+        compiled = [self._compile(rule) for rule in self.rules]
+        self._everywhere = tuple(one for one in compiled if ANY in one.rule.resources)
+        self._by_resource = _index(compiled, known_resources or ())
+        self._contexts: OrderedDict[int, tuple[Principal, Any]] = OrderedDict()
+        self._lock = threading.Lock()
+
+    @classmethod
+    def load(
+        cls,
+        source: str | Iterable[Rule | Mapping[str, Any]],
+        known_resources: Collection[str] | None = None,
+        known_claims: Collection[str] | None = None,
+    ) -> "Policy":
+        """The policy that YAML text, or a list of rules and mappings, describes.
+
+        With `known_resources` and `known_claims` a rule that names any other is a mistake. Raises `ConfigurationError`.
+        """
+        return cls(read_rules(source), known_resources, known_claims)
+
+    def extended(self, rules: Iterable[Rule]) -> "Policy":
+        """This policy with more rules. Raises `ConfigurationError`."""
+        return Policy((*self.rules, *rules), self._known_resources, self._known_claims)
+
+    def decide(
+        self, principal: Principal, resource: str, action: str, input: Mapping[str, Any], now: float
+    ) -> Decision:
+        """Whether `principal` may do `action` on `resource` with `input`. Never raises: the undecidable is denied."""
+        rules = self._rules_of(resource)
+        if rules is None:
+            return Decision(Outcome.DENY, "default", f"{resource} is not known here.")
+        reads_input = any(one.condition.reads_input for one in rules)
+        with self._lock:
+            try:
+                context = self._context(principal, resource, action, input if reads_input else {}, now)
+            except (ValueError, TypeError, OverflowError):
+                return Decision(Outcome.DENY, "default", "The request has values that no rule can read.")
+            strongest = _evaluate(rules, context)
+            if reads_input:
+                context.add_variable("input", {})
+        return _unmet(rules, principal, resource) if strongest is None else strongest
+
+    def _compile(self, rule: Rule) -> _Compiled:
+        if self._known_resources is not None:
+            check_names("resource", rule.resources, {*self._known_resources, ANY}, rule.id)
+        return _Compiled(rule, compile_condition(rule, self._known_claims))
+
+    def _rules_of(self, resource: str) -> tuple[_Compiled, ...] | None:
+        unknown = None if self._known_resources is not None else self._everywhere
+        return self._by_resource.get(resource, unknown)
+
+    def _context(self, principal: Principal, resource: str, action: str, input: Mapping[str, Any], now: float) -> Any:
+        context = self._context_of(principal)
+        context.add_variable("resource", resource)
+        context.add_variable("action", action)
+        context.add_variable("input", dict(input))
+        context.add_variable("now", int(now))
+        return context
+
+    def _context_of(self, principal: Principal) -> Any:
+        """Kept by identity: the same verified token is the same principal, and holding it keeps its id its own."""
+        kept = self._contexts.get(id(principal))
+        if kept is not None:
+            return kept[1]
+        context = context_of(principal)
+        self._contexts[id(principal)] = (principal, context)
+        if len(self._contexts) > CALLERS:
+            self._contexts.popitem(last=False)
+        return context
+
+
+def _index(compiled: Iterable[_Compiled], known: Iterable[str]) -> Mapping[str, tuple[_Compiled, ...]]:
+    rules = tuple(compiled)
+    named = {resource for one in rules for resource in one.rule.resources} | set(known)
+    return MappingProxyType(
+        {
+            resource: tuple(one for one in rules if {resource, ANY} & set(one.rule.resources))
+            for resource in named - {ANY}
+        }
+    )
+
+
+def _evaluate(rules: Iterable[_Compiled], context: Any) -> Decision | None:
+    """The strongest outcome of all that apply, whatever their order; None where none applies."""
+    strongest: Rule | None = None
+    for one in rules:
+        try:
+            applies = one.condition.holds(context)
+        except Exception as error:  # CEL raises many kinds; a rule that cannot be evaluated denies
+            return _undecidable(one.rule, error)
+        if applies and (strongest is None or one.rule.outcome.strength > strongest.outcome.strength):
+            strongest = one.rule
+    return None if strongest is None else _decision(strongest)
+
+
+def _decision(rule: Rule) -> Decision:
+    return Decision(rule.outcome, rule.id, rule.reason or _REASONS.get(rule.outcome), rule.hint, rule.params)
+
+
+def _undecidable(rule: Rule, error: Exception) -> Decision:
+    missing = f": {error.args[0]} is missing" if isinstance(error, KeyError) and error.args else ""
+    return Decision(Outcome.DENY, rule.id, f"The rule {rule.id} could not be evaluated{missing}.", rule.hint)
+
+
+def _unmet(rules: Iterable[_Compiled], principal: Principal, resource: str) -> Decision:
+    """No rule applies: says what the nearest allow rule would have needed."""
+    offers = [one.rule.params for one in rules if one.rule.outcome is Outcome.ALLOW and "grant" in one.rule.params]
+    for offer in offers:
+        missing = sorted(set(offer["scopes"]) - principal.scopes)
+        if offer["grant"] == principal.grant and missing:
+            return _lacking_scope(resource, offer["scopes"], missing)
+    if offers and all(offer["grant"] != principal.grant for offer in offers):
+        return Decision(Outcome.DENY, "default", f"{resource} needs {_NEEDS[Grant(offers[0]['grant'])]}.")
+    return Decision(Outcome.DENY, "default", f"Nothing allows {resource} to this caller.")
+
+
+def _lacking_scope(resource: str, needed: Iterable[str], missing: Iterable[str]) -> Decision:
+    lacking = " ".join(missing)
+    return Decision(
+        Outcome.DENY,
+        "default",
+        f"{resource} needs the scope {lacking}, and the token does not have it.",
+        "Ask for a token with that scope.",
+        MappingProxyType({"scope": " ".join(needed)}),
+    )

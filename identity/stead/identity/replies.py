@@ -1,0 +1,74 @@
+"""How a refusal looks on the wire: JSON-RPC, plain HTTP, and the challenge of RFC 6750.
+
+One place turns an error into a reply, so that no other can let more out than its sentence and hint.
+"""
+
+import json
+import re
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Literal
+
+from stead.identity.errors import IdentityError, InsufficientScope, StepUpRequired
+from stead.identity.types import Json, Scope, Send
+
+Protocol = Literal["jsonrpc", "http", "form"]
+ProtocolOf = Callable[[Scope], Protocol]
+
+PARSE_ERROR = -32700
+INVALID_REQUEST = -32600
+INTERNAL_ERROR = -32603
+UNAUTHENTICATED = -32041
+REFUSED = -32043
+UNAVAILABLE = -32053
+
+_UNQUOTABLE = re.compile(r"[^\x20-\x21\x23-\x5b\x5d-\x7e]")
+_CODES = {401: UNAUTHENTICATED, 403: REFUSED, 503: UNAVAILABLE, 500: INTERNAL_ERROR}
+
+
+def protocol_of(protocol: Protocol | ProtocolOf) -> ProtocolOf:
+    """What is spoken on a request, where one app speaks more than one protocol."""
+    return protocol if callable(protocol) else lambda _: protocol
+
+
+def body_of(error: IdentityError, protocol: Protocol, *, request_id: object = None, code: int | None = None) -> Json:
+    """The JSON body that tells `error` in the protocol's own form."""
+    if protocol != "jsonrpc":
+        return error.as_json()
+    data: Json = {"reason": error.code.upper()}
+    if error.hint is not None:
+        data["hint"] = error.hint
+    answer = {
+        "code": code if code is not None else _CODES.get(error.status, INVALID_REQUEST),
+        "message": error.description,
+        "data": [data],
+    }
+    return {"jsonrpc": "2.0", "id": request_id, "error": answer}
+
+
+def bearer_challenge(audience: str, scopes: Iterable[str], error: IdentityError | None = None) -> str:
+    """The `WWW-Authenticate` value (RFC 6750 s3, RFC 9728 s5.1, RFC 9470 s3); without `error` none was presented."""
+    parameters = {"realm": audience}
+    if error is not None:
+        parameters |= {"error": error.code, "error_description": error.description}
+    if isinstance(error, StepUpRequired):
+        parameters |= {name: str(error.details[name]) for name in ("acr_values", "max_age") if name in error.details}
+    if isinstance(error, InsufficientScope) and "scope" in error.details:
+        scopes = str(error.details["scope"]).split()
+    if wanted := " ".join(scopes):
+        parameters["scope"] = wanted
+    parameters["resource_metadata"] = f"{audience}/.well-known/oauth-protected-resource"
+    return "Bearer " + ", ".join(f'{name}="{_UNQUOTABLE.sub("?", value)}"' for name, value in parameters.items())
+
+
+async def reply(send: Send, status: int, body: Mapping[str, Any], headers: Mapping[str, str] | None = None) -> None:
+    """Sends `body` as a whole JSON response that nobody may keep."""
+    raw = json.dumps(body, separators=(",", ":")).encode()
+    named = {
+        "content-type": "application/json",
+        "content-length": str(len(raw)),
+        "cache-control": "no-store",
+        **(headers or {}),
+    }
+    encoded = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in named.items()]
+    await send({"type": "http.response.start", "status": status, "headers": encoded})
+    await send({"type": "http.response.body", "body": raw})
