@@ -1,0 +1,1 @@
+"""FinPort's custody: what each customer holds."""

@@ -1,0 +1,43 @@
+"""The policy that the declarations of a server amount to."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from stead.identity.errors import IdentityError
+from stead.identity.policy import Decision, Outcome, Policy, declared
+from stead.identity.values import Principal
+from stead.mcp_servers.kit.tools import Declaration
+
+
+@dataclass(frozen=True, slots=True)
+class Unchecked(Decision):
+    """A denial by a tool's own check, which is answered with the check's own error."""
+
+    error: IdentityError | None = None
+
+    def refusal(self) -> IdentityError | None:
+        return self.error
+
+
+class DeclaredPolicy(Policy):
+    """The declared rights first, then the tool's own check of the arguments; what neither admits is denied."""
+
+    def __init__(self, server: str, declarations: Mapping[str, Declaration]) -> None:
+        resources = {f"{server}.{name}": declaration for name, declaration in declarations.items()}
+        rights = [declared(resource, each.grant, each.scopes) for resource, each in resources.items()]
+        super().__init__(rights, known_resources=tuple(resources))
+        self._checks = {resource: each.check for resource, each in resources.items() if each.check is not None}
+
+    def decide(
+        self, principal: Principal, resource: str, action: str, input: Mapping[str, Any], now: float
+    ) -> Decision:
+        decision = super().decide(principal, resource, action, input, now)
+        check = self._checks.get(resource)
+        if check is None or not decision.allowed:
+            return decision
+        try:
+            check(principal, input)
+        except IdentityError as error:
+            return Unchecked(Outcome.DENY, f"check:{resource}", error.description, error.hint, error=error)
+        return decision

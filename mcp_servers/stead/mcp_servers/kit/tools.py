@@ -1,0 +1,106 @@
+"""A tool: a typed async function, and by what right it may be called. Knows the MCP SDK; knows no HTTP."""
+
+import functools
+import inspect
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from mcp.server.mcpserver.exceptions import ToolError
+from mcp.server.mcpserver.tools import Tool
+from mcp.server.mcpserver.utilities.func_metadata import ArgModelBase
+from mcp.shared.exceptions import MCPError
+from mcp_types import ToolAnnotations
+from pydantic import ConfigDict, ValidationError, create_model
+
+from stead.identity.errors import ConfigurationError, IdentityError
+from stead.identity.replies import body_of
+from stead.identity.values import Grant, Principal, current_principal
+
+TOOLS_LIST = "tools:list"
+"""The scope with which a registry, acting as itself, may see every tool without being able to call one."""
+
+Function = Callable[..., Awaitable[Any]]
+Check = Callable[[Principal, Mapping[str, Any]], None]
+"""A condition on one call: returns, or raises an `IdentityError` that says why not."""
+
+
+@dataclass(frozen=True, slots=True)
+class Declaration:
+    """By what right a tool is called, published beside its schema and enforced where the call lands."""
+
+    grant: Grant
+    scopes: tuple[str, ...]
+    effects: bool = False
+    check: Check | None = None
+
+    def admits(self, principal: Principal) -> bool:
+        """Whether the caller has the right, whatever the arguments."""
+        return principal.grant is self.grant and principal.scopes.issuperset(self.scopes)
+
+    def as_json(self) -> dict[str, Any]:
+        """What the server's metadata says of it: `{"grant", "scopes", "effects"}`."""
+        return {"grant": self.grant.value, "scopes": list(self.scopes), "effects": self.effects}
+
+
+class _Closed(ArgModelBase):
+    model_config = ConfigDict(extra="forbid")
+
+
+class StrictTool(Tool):
+    """A tool that refuses arguments it does not know, and says in one sentence each what is wrong with the others."""
+
+    async def run(self, arguments: dict[str, Any], context: Any, convert_result: bool = False) -> Any:
+        try:
+            self.fn_metadata.arg_model.model_validate(arguments)
+        except ValidationError as error:
+            raise ToolError(_sentences(error)) from None
+        return await super().run(arguments, context, convert_result)
+
+
+def tool_from(function: Function, declaration: Declaration) -> StrictTool:
+    """The SDK's tool for `function`. Raises `ConfigurationError` when it is not async or says nothing of itself."""
+    name = getattr(function, "__name__", "")
+    if not inspect.iscoroutinefunction(function) or not function.__doc__:
+        raise ConfigurationError(f"The tool {name!r} must be an async function with a docstring.")
+    annotations = ToolAnnotations(read_only_hint=not declaration.effects, open_world_hint=False)
+    tool = StrictTool.from_function(
+        _injected(function), description=inspect.cleandoc(function.__doc__), annotations=annotations
+    )
+    _refuse_unknown_arguments(tool)
+    return tool  # type: ignore[return-value]
+
+
+def refusal(error: IdentityError) -> MCPError:
+    """The error as the caller sees it, in the same form as the ingress gives it: sentence, code and hint."""
+    answer = body_of(error, "jsonrpc")["error"]
+    return MCPError(answer["code"], answer["message"], answer["data"])
+
+
+def _injected(function: Function) -> Function:
+    """`function` without its `Principal` parameters, which are filled with whoever is calling."""
+    signature = inspect.signature(function, eval_str=True)
+    injected = [name for name, parameter in signature.parameters.items() if parameter.annotation is Principal]
+
+    @functools.wraps(function)
+    async def call(**arguments: Any) -> Any:
+        try:
+            return await function(**arguments, **dict.fromkeys(injected, current_principal()))
+        except IdentityError as error:
+            raise refusal(error) from error
+
+    rest = [parameter for name, parameter in signature.parameters.items() if name not in injected]
+    call.__signature__ = signature.replace(parameters=rest)  # type: ignore[attr-defined]
+    call.__annotations__ = {key: value for key, value in function.__annotations__.items() if key not in injected}
+    return call
+
+
+def _refuse_unknown_arguments(tool: Tool) -> None:
+    known = tool.fn_metadata.arg_model
+    tool.fn_metadata.arg_model = create_model(known.__name__, __base__=(_Closed, known))
+    tool.parameters = tool.fn_metadata.arg_model.model_json_schema(by_alias=True)
+
+
+def _sentences(error: ValidationError) -> str:
+    """One clause per mistake, without the rejected values: they may be the person's."""
+    return "; ".join(f"{'.'.join(map(str, each['loc'])) or 'arguments'}: {each['msg']}" for each in error.errors())
