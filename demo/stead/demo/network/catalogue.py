@@ -54,7 +54,10 @@ def _listed(client_id: str, module: str, table: str, name: str) -> Load:
 
 
 def _provider(name: str) -> Load:
-    return lambda home, url: _factory("stead.demo.network.providers", name)(home, url)
+    def load(home: Home, url: str) -> ASGIApp:
+        return _factory("stead.demo.network.providers", name)(home, url)
+
+    return load
 
 
 def _agent(name: str, client_id: str) -> Service:
