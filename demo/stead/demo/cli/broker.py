@@ -69,8 +69,8 @@ class Broker:
         async for task in self.send(text):
             yield task
         while task.status.state not in ENDED:
-            async for task in self.watch(task.id):
-                yield task
+            async for seen in self.watch(task.id):
+                yield seen
             task = await self.task(task.id)
             yield task
 

@@ -160,6 +160,7 @@ async def wanted(http: httpx.AsyncClient, origin: str) -> dict[str, Any]:
     return {
         "audience": origin,
         "name": str((card or {}).get("name") or metadata.get("resource_name") or origin),
+        "client_id": metadata.get("resource_name"),
         "scopes": _scopes(skills) | ({} if card is not None else {"tools:list": []}),
         "callers": [*_callers(skills), *listing],
     }
