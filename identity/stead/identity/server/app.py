@@ -1,0 +1,157 @@
+"""The authorization server as an ASGI app: the list of its endpoints, and nothing else."""
+
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from functools import partial
+
+from starlette.applications import Starlette
+from starlette.requests import Request as HttpRequest
+from starlette.responses import JSONResponse, Response
+from starlette.routing import BaseRoute, Route
+
+from stead.identity.server.admin import add_audience, list_edges, remove_audience
+from stead.identity.server.authorization_code import CodeGrant, RequiredChallenge
+from stead.identity.server.authorize import authorize
+from stead.identity.server.calls import Reply
+from stead.identity.server.client_authentication import PrivateKeyJwt
+from stead.identity.server.client_credentials import ServiceGrant
+from stead.identity.server.consent import show_consent, submit_consent
+from stead.identity.server.core import Core, redact_authlib
+from stead.identity.server.discovery import jwks, metadata
+from stead.identity.server.errors import Refused
+from stead.identity.server.evaluations import evaluate
+from stead.identity.server.intake import read_call, require_form
+from stead.identity.server.introspection import introspect
+from stead.identity.server.issuer import Issuer
+from stead.identity.server.login import show_login, submit_login
+from stead.identity.server.logout import show_logout, submit_logout
+from stead.identity.server.pages import STYLES, Pages
+from stead.identity.server.pushed_authorization import push
+from stead.identity.server.refresh_token import RefreshGrant
+from stead.identity.server.registration import register
+from stead.identity.server.revocation import revoke
+from stead.identity.server.settings import ServerSettings
+from stead.identity.server.site import Endpoint, Site
+from stead.identity.server.store import Store
+from stead.identity.server.token import token
+from stead.identity.server.token_exchange import ExchangeGrant
+from stead.identity.server.userinfo import userinfo
+from stead.identity.server.worker import Worker, refused_reply
+from stead.identity.types import ASGIApp
+
+log = logging.getLogger(__name__)
+
+_GET: tuple[tuple[str, Endpoint], ...] = (
+    ("/.well-known/openid-configuration", metadata),
+    ("/.well-known/oauth-authorization-server", metadata),
+    ("/jwks", jwks),
+    ("/authorize", authorize),
+    ("/login", show_login),
+    ("/consent", show_consent),
+    ("/logout", show_logout),
+    ("/userinfo", userinfo),
+    ("/edges", list_edges),
+)
+_FORM: tuple[tuple[str, Endpoint], ...] = (
+    ("/token", token),
+    ("/par", push),
+    ("/revoke", revoke),
+    ("/introspect", introspect),
+    ("/login", submit_login),
+    ("/consent", submit_consent),
+    ("/logout", submit_logout),
+)
+_OTHER: tuple[tuple[str, str, Endpoint], ...] = (
+    ("POST", "/register", register),
+    ("POST", "/admin/audiences", add_audience),
+    ("DELETE", "/admin/audiences", remove_audience),
+    ("POST", "/access/v1/evaluations", evaluate),
+)
+
+Handler = Callable[[HttpRequest], Awaitable[Response]]
+
+
+def authorization_server(settings: ServerSettings) -> ASGIApp:
+    """One issuer. Seed its database first (`seed`); serve it where `check_bind` allows."""
+    redact_authlib()
+    site = _site(settings)
+    worker = Worker(site)
+
+    @asynccontextmanager
+    async def lifespan(_: Starlette) -> AsyncIterator[None]:
+        log.warning("%s is a DEVELOPMENT issuer: %s", settings.name, settings.issuer)
+        yield
+        worker.close()
+
+    return Starlette(routes=_routes(worker), lifespan=lifespan, exception_handlers={404: _not_found, 405: _not_found})
+
+
+def _site(settings: ServerSettings) -> Site:
+    issuer = Issuer(settings, Store(settings.path))
+    core = Core(issuer)
+    core.register_client_auth_method(PrivateKeyJwt.CLIENT_AUTH_METHOD, PrivateKeyJwt(issuer))
+    core.register_grant(CodeGrant, [RequiredChallenge()])
+    for grant in (RefreshGrant, ServiceGrant, ExchangeGrant):
+        core.register_grant(grant)
+    return Site(issuer, core, Pages(settings))
+
+
+def _routes(worker: Worker) -> list[BaseRoute]:
+    handlers = [
+        *(("GET", path, endpoint, False) for path, endpoint in _GET),
+        *(("POST", path, endpoint, True) for path, endpoint in _FORM),
+        *((method, path, endpoint, False) for method, path, endpoint in _OTHER),
+    ]
+    routes: list[BaseRoute] = [
+        Route(path, _handler(worker, endpoint, form), methods=[method]) for method, path, endpoint, form in handlers
+    ]
+    return [*routes, *_assets(), Route("/healthz", _healthy), Route("/readyz", _healthy)]
+
+
+def _handler(worker: Worker, endpoint: Endpoint, form: bool) -> Handler:
+    async def handle(request: HttpRequest) -> Response:
+        try:
+            call = await read_call(request)
+            if form:
+                require_form(call)
+        except Refused as refused:
+            return _response(refused_reply(refused))
+        return _response(await worker.run(endpoint, call))
+
+    return handle
+
+
+def _response(reply: Reply) -> Response:
+    if isinstance(reply.body, str):
+        response = Response(reply.body, reply.status)
+    else:
+        response = JSONResponse(dict(reply.body), reply.status)
+    for name, value in reply.headers:
+        if name.lower() == "set-cookie":
+            response.headers.append(name, value)
+        else:
+            response.headers[name] = value
+    response.headers.setdefault("X-Content-Type-Options", "nosniff")
+    return response
+
+
+def _assets() -> list[BaseRoute]:
+    return [Route(f"/static/{name}", partial(_style, path.read_text())) for name, path in STYLES.items()]
+
+
+async def _style(content: str, request: HttpRequest) -> Response:
+    headers = {"Cache-Control": "public, max-age=300", "X-Content-Type-Options": "nosniff"}
+    return Response(content, media_type="text/css", headers=headers)
+
+
+async def _healthy(request: HttpRequest) -> Response:
+    return JSONResponse({"status": "ok"})
+
+
+async def _not_found(request: HttpRequest, error: Exception) -> Response:
+    status = getattr(error, "status_code", 404)
+    sentence = "There is nothing here." if status == 404 else "This endpoint does not take that method."
+    response = _response(refused_reply(Refused("invalid_request", sentence, status=status)))
+    response.headers.update(getattr(error, "headers", None) or {})
+    return response

@@ -1,0 +1,94 @@
+"""`private_key_jwt` (RFC 7523 s2.2): read strictly before Authlib parses anything, checked once, spent once."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from authlib.oauth2.rfc7523 import JWTBearerClientAssertion
+from joserfc.jwk import KeySet
+from joserfc.jwt import Claims
+from sqlalchemy.dialects.sqlite import insert
+
+from stead.identity.clock import SKEW
+from stead.identity.errors import InvalidToken
+from stead.identity.server import schema
+from stead.identity.server.clients import Client
+from stead.identity.server.core import Request
+from stead.identity.server.errors import invalid_client
+from stead.identity.server.issuer import Issuer
+from stead.identity.verification import decode
+
+ASSERTION_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
+MAX_LIFETIME = 300
+_MAX_JTI = 256
+
+
+class PrivateKeyJwt(JWTBearerClientAssertion):  # type: ignore[misc]
+    """Authlib's check of signature and claims, after ours."""
+
+    CLIENT_AUTH_METHOD = "private_key_jwt"
+
+    def __init__(self, issuer: Issuer) -> None:
+        super().__init__(leeway=int(SKEW))
+        self._issuer = issuer
+
+    def __call__(self, query_client: Any, request: Request) -> Client | None:
+        kind, assertion = request.form.get("client_assertion_type"), request.form.get("client_assertion")
+        if kind is None and assertion is None:
+            return None
+        if kind != ASSERTION_TYPE or assertion is None:
+            raise invalid_client("The client assertion is incomplete.", hint=f"client_assertion_type: {ASSERTION_TYPE}")
+        self._check(*_read(assertion))
+        client: Client | None = super().__call__(query_client, request)
+        return client
+
+    def get_audiences(self) -> list[str]:
+        """The issuer (RFC 7523bis, FAPI 2.0), or the token endpoint."""
+        return [self._issuer.name, self._issuer.settings.url("/token")]
+
+    def resolve_client_public_key(self, client: Client) -> KeySet:
+        return client.keys
+
+    def validate_jti(self, claims: Claims, jti: str) -> bool:
+        """True the first time (RFC 7523 s3, point 7)."""
+        row = {"client_id": claims["sub"], "jti": jti, "expires": claims["exp"] + SKEW}
+        return self._issuer.store.run(insert(schema.assertions).values(row).on_conflict_do_nothing()) == 1
+
+    def verify_claims(self, claims: Claims) -> None:
+        """After the signature (RFC 7523 s3): issuer and subject are the client, now is within its life, once."""
+        now = self._issuer.now()
+        if claims.get("iss") != claims.get("sub"):
+            raise invalid_client("The client assertion is not the client's own.")
+        if claims["exp"] <= now - SKEW or _after(claims, "iat", now) or _after(claims, "nbf", now):
+            raise invalid_client("The client assertion is not valid now.", hint="Check this machine's clock.")
+        if not self.validate_jti(claims, claims["jti"]):
+            raise invalid_client("The client assertion was used before.", hint="Sign a new one for each request.")
+
+    def _check(self, header: Mapping[str, Any], claims: Mapping[str, Any]) -> None:
+        """Before the signature: the algorithm, one audience, a short life, a sane jti."""
+        if header.get("alg") != "ES256":
+            raise invalid_client("The client assertion is not signed with ES256.")
+        if claims.get("aud") not in self.get_audiences():
+            raise invalid_client("The client assertion is not for this issuer alone.", hint=f"aud: {self._issuer.name}")
+        if not _number(claims.get("exp")) or claims["exp"] > self._issuer.now() + MAX_LIFETIME + SKEW:
+            raise invalid_client(f"The client assertion lives longer than {MAX_LIFETIME} seconds.")
+        jti = claims.get("jti")
+        if not isinstance(jti, str) or not 0 < len(jti) <= _MAX_JTI:
+            raise invalid_client("The client assertion has no usable jti.")
+
+
+def _number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _after(claims: Claims, name: str, now: float) -> bool:
+    value = claims.get(name)
+    return value is not None and (not _number(value) or value > now + SKEW)
+
+
+def _read(assertion: str) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
+    """Header and claims, unverified, bounded in size and depth: Authlib parses before it checks the signature."""
+    try:
+        unverified = decode(assertion)
+    except InvalidToken:
+        raise invalid_client("The client assertion is not a readable JWT.") from None
+    return unverified.header, unverified.claims

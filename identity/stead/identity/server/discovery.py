@@ -1,0 +1,61 @@
+"""What the issuer says about itself (OpenID Connect Discovery, RFC 8414), and its public keys."""
+
+from stead.identity.server.authority import LOGIN_SCOPES
+from stead.identity.server.authorization import ACR_PASSWORD
+from stead.identity.server.calls import Call, Reply, public
+from stead.identity.server.clients import CODE, EXCHANGE, REFRESH, SERVICE
+from stead.identity.server.rich import PAYMENT_INITIATION
+from stead.identity.server.settings import ServerSettings
+from stead.identity.server.site import Site
+from stead.identity.types import Json
+
+_ENDPOINTS = {
+    "authorization_endpoint": "/authorize",
+    "token_endpoint": "/token",
+    "jwks_uri": "/jwks",
+    "pushed_authorization_request_endpoint": "/par",
+    "revocation_endpoint": "/revoke",
+    "introspection_endpoint": "/introspect",
+    "userinfo_endpoint": "/userinfo",
+    "end_session_endpoint": "/logout",
+}
+
+
+def metadata(site: Site, call: Call) -> Reply:
+    """The metadata document, the same under both well-known names."""
+    return public(_document(site.issuer.settings))
+
+
+def jwks(site: Site, call: Call) -> Reply:
+    """The public keys."""
+    return public(site.issuer.jwks)
+
+
+def _document(settings: ServerSettings) -> Json:
+    endpoints = {name: settings.url(path) for name, path in _ENDPOINTS.items()}
+    if settings.registration:
+        endpoints["registration_endpoint"] = settings.url("/register")
+    methods = ["private_key_jwt", "none"]
+    return {
+        "issuer": settings.issuer,
+        "organization_name": settings.name,
+        **endpoints,
+        "response_types_supported": ["code"],
+        "response_modes_supported": ["query"],
+        "grant_types_supported": [CODE, REFRESH, SERVICE, EXCHANGE],
+        "scopes_supported": list(LOGIN_SCOPES),
+        "subject_types_supported": ["public"],
+        "code_challenge_methods_supported": ["S256"],
+        "token_endpoint_auth_methods_supported": methods,
+        "token_endpoint_auth_signing_alg_values_supported": ["ES256"],
+        "revocation_endpoint_auth_methods_supported": methods,
+        "introspection_endpoint_auth_methods_supported": methods[:1],
+        "id_token_signing_alg_values_supported": ["ES256"],
+        "acr_values_supported": [ACR_PASSWORD],
+        "claims_supported": ["sub", "name", "preferred_username", "auth_time", "acr", "amr", "sid"],
+        "prompt_values_supported": ["none", "login", "consent", "select_account"],
+        "authorization_details_types_supported": [PAYMENT_INITIATION],
+        "authorization_response_iss_parameter_supported": True,
+        "request_parameter_supported": False,
+        "request_uri_parameter_supported": False,
+    }

@@ -1,0 +1,60 @@
+"""The sign-in page."""
+
+from dataclasses import replace
+
+from stead.identity.server.authorize import advance
+from stead.identity.server.browser import mark_authenticated, set_cookie, sign_in
+from stead.identity.server.calls import Call, Reply
+from stead.identity.server.errors import Refused
+from stead.identity.server.forms import check_form, csrf_token
+from stead.identity.server.people import Person, check_password, sample_people
+from stead.identity.server.site import Site
+from stead.identity.server.visit import SignedIn, Visit, open_visit
+
+_WRONG = "That name and password do not match."
+
+
+def show_login(site: Site, call: Call) -> Reply:
+    """Asks for name and password."""
+    try:
+        visit = open_visit(site, call)
+    except Refused as refused:
+        return site.pages.refusal(refused)
+    return _page(site, visit)
+
+
+def submit_login(site: Site, call: Call) -> Reply:
+    """Signs in, under a new cookie, and goes on with what was under way."""
+    try:
+        visit = open_visit(site, call)
+        check_form(site, call, "login", visit.cookie, visit.interaction.id)
+    except Refused as refused:
+        return site.pages.refusal(refused)
+    username = (call.form.one("username") or "").strip()
+    person = check_password(site.issuer.store, username, call.form.one("password") or "")
+    if person is None:
+        return _page(site, visit, username=username, error=_WRONG)
+    return _signed_in(site, visit, person)
+
+
+def _signed_in(site: Site, visit: Visit, person: Person) -> Reply:
+    store, settings = site.issuer.store, site.issuer.settings
+    cookie, session = sign_in(store, settings, visit.cookie, person.subject)
+    mark_authenticated(store, visit.interaction)
+    visit = Visit(replace(visit.interaction, authenticated=True), visit.requested, cookie)
+    return advance(site, visit, SignedIn(session, person)).with_headers(set_cookie(settings, cookie))
+
+
+def _page(site: Site, visit: Visit, *, username: str | None = None, error: str | None = None) -> Reply:
+    development = site.issuer.settings.development
+    return site.pages.show(
+        "login",
+        status=403 if error else 200,
+        redirect_uri=visit.requested.redirect_uri,
+        interaction=visit.interaction.id,
+        csrf=csrf_token(site, "login", visit.cookie, visit.interaction.id),
+        client=visit.requested.client,
+        username=username if username is not None else (visit.requested.login_hint or ""),
+        error=error,
+        samples=sample_people(site.issuer.store) if development else [],
+    )

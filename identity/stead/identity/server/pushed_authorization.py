@@ -1,0 +1,27 @@
+"""Pushed authorization requests (RFC 9126): nothing of the request passes through the browser."""
+
+from stead.identity.server.calls import NO_STORE, Call, Parameters, Reply
+from stead.identity.server.codes import push_request
+from stead.identity.server.errors import Refused, invalid_request
+from stead.identity.server.requested import read_request
+from stead.identity.server.site import Site
+
+_AUTHENTICATION = frozenset({"client_assertion", "client_assertion_type"})
+
+
+def push(site: Site, call: Call) -> Reply:
+    """Validates the request as /authorize would, and keeps it for one use (RFC 9126 s2)."""
+    client = site.core.authenticate_client(site.core.create_oauth2_request(call), ["private_key_jwt"])
+    if call.form.one("request_uri") is not None:
+        raise invalid_request("A pushed request cannot refer to another one.")
+    kept = {name: found for name, found in call.form.values.items() if name not in _AUTHENTICATION}
+    parameters = Parameters({**kept, "client_id": (client.client_id,)})
+    try:
+        read_request(site, parameters, pushed=True)
+    except Refused as refused:
+        refused.redirect_uri = None  # RFC 9126 s2.3: the client is told, not the browser
+        raise
+    settings = site.issuer.settings
+    expires = site.issuer.now() + settings.request_uri_lifetime
+    reference = push_request(site.issuer.store, client.client_id, parameters, expires)
+    return Reply(201, {"request_uri": reference, "expires_in": settings.request_uri_lifetime}, NO_STORE)

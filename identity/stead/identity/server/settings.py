@@ -1,0 +1,81 @@
+"""What one issuer is told at its start. Knows no request."""
+
+import ipaddress
+import logging
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from stead.identity.clock import Clock, system_clock
+from stead.identity.errors import ConfigurationError
+from stead.identity.home import Home
+
+log = logging.getLogger(__name__)
+
+Theme = Literal["corporate", "bank"]
+
+
+@dataclass(frozen=True, slots=True)
+class ServerSettings:
+    """One issuer. `issuer` is its origin, `key_name` names its signing key in the state directory.
+
+    `development` shows the sample logins on the login page; `registration` opens RFC 7591 to holders of the initial
+    access token. Lifetimes are seconds.
+    """
+
+    issuer: str
+    name: str
+    theme: Theme
+    home: Home
+    key_name: str
+    database: Path | None = None
+    development: bool = True
+    registration: bool = True
+    access_token_lifetime: int = 300
+    refresh_token_lifetime: int = 8 * 3600
+    session_lifetime: int = 8 * 3600
+    interaction_lifetime: int = 600
+    code_lifetime: int = 60
+    request_uri_lifetime: int = 90
+    consent_lifetime: int = 300
+    clock: Clock = system_clock
+
+    @property
+    def path(self) -> Path:
+        """Where this issuer's database lies."""
+        return self.database or self.home.database(f"issuer-{self.theme}")
+
+    @property
+    def secure(self) -> bool:
+        """True where cookies can be marked Secure."""
+        return self.issuer.startswith("https://")
+
+    @property
+    def cookie(self) -> str:
+        """The session cookie's name; host-only by its prefix where the transport allows (RFC 6265bis s4.1.3.2)."""
+        name = f"{self.theme}-issuer-session"
+        return f"__Host-{name}" if self.secure else name
+
+    def url(self, path: str) -> str:
+        """An endpoint of this issuer."""
+        return f"{self.issuer}{path}"
+
+
+def check_bind(host: str, allow: bool = False) -> None:
+    """Refuses to listen beyond loopback unless `allow`, and says loudly what kind of issuer this is.
+
+    Raises `ConfigurationError`: sample passwords stand on this issuer's login page.
+    """
+    if not _is_loopback(host) and not allow:
+        raise ConfigurationError(
+            f"A development issuer does not listen on {host}.",
+            hint="It knows sample passwords. Bind a loopback address, or allow it explicitly.",
+        )
+    log.warning("DEVELOPMENT ISSUER on %s: sample people, sample passwords. Never for production.", host)
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

@@ -1,0 +1,13 @@
+"""The token endpoint (RFC 6749 s3.2): one grant class for each grant type."""
+
+from stead.identity.server.calls import Call, Reply
+from stead.identity.server.errors import invalid_request
+from stead.identity.server.site import Site
+
+
+def token(site: Site, call: Call) -> Reply:
+    """A token response, or the error of RFC 6749 s5.2."""
+    if call.form.one("grant_type") is None:
+        raise invalid_request("The request has no grant_type.")
+    reply: Reply = site.core.create_token_response(call)
+    return reply
