@@ -46,18 +46,24 @@ async def join(
 ) -> Joined:
     """Joins the network recorded in `home` as client `<name>-<kind>`; later calls return what the first one settled.
 
-    `scopes` are the ones the client will ask for. Raises `ConfigurationError` when no network is recorded, and the
+    An underscore in `name` is a hyphen in the client id. `scopes` are the ones the client will ask for. Raises `ConfigurationError` when no network is recorded, and the
     `GrantRefused` family when the authorization server does not register the client (RFC 7591 s3.2.2).
     """
-    client_id, issuer = f"{name}-{kind}", home.network.corporate_idp
+    client_id, issuer = f"{name.replace('_', '-')}-{kind}", home.network.corporate_idp
     known = _recorded(home, client_id)
     if known is not None and known.issuer == issuer:
         return known
     joined = Joined(known.url if known else _own_address(home), client_id, issuer)
-    metadata = _metadata(home, client_id, scopes, redirect_uris)
+    metadata = _metadata(home, joined, scopes, redirect_uris)
     await _register(issuer, metadata, initial_access_token(home))
     _record(home, joined)
     return joined
+
+
+def joined_url(home: Home, client_id: str) -> str | None:
+    """Where somebody who joined this network serves; None for who did not."""
+    known = _recorded(home, client_id)
+    return None if known is None or known.issuer != home.network.corporate_idp else known.url
 
 
 def initial_access_token(home: Home) -> AccessToken:
@@ -75,15 +81,16 @@ async def _register(issuer: str, metadata: Json, token: AccessToken) -> None:
         )
 
 
-def _metadata(home: Home, client_id: str, scopes: Iterable[str], redirect_uris: Iterable[str]) -> Json:
+def _metadata(home: Home, joined: Joined, scopes: Iterable[str], redirect_uris: Iterable[str]) -> Json:
     """RFC 7591 s2. Only the public half of the key leaves the state directory."""
     return {
-        "client_name": client_id,
+        "client_name": joined.client_id,
+        "client_uri": joined.url,
         "token_endpoint_auth_method": "private_key_jwt",
         "grant_types": ["client_credentials", "urn:ietf:params:oauth:grant-type:token-exchange"],
         "redirect_uris": list(redirect_uris),
         "scope": " ".join(scopes),
-        "jwks": {"keys": [home.key(client_id).as_dict(private=False)]},
+        "jwks": {"keys": [home.key(joined.client_id).as_dict(private=False)]},
     }
 
 

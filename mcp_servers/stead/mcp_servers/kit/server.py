@@ -46,15 +46,21 @@ class Server:
         self._tools: dict[str, StrictTool] = {}
 
     def tool(
-        self, *, grant: Grant, scopes: Sequence[str] = (), effects: bool = False, check: Check | None = None
+        self,
+        *,
+        grant: Grant,
+        scopes: Sequence[str] = (),
+        effects: bool = False,
+        examples: Sequence[str] = (),
+        check: Check | None = None,
     ) -> Callable[[F], F]:
         """Publishes a typed async function as a tool that only a token of this grant, with these scopes, may call.
 
         `effects` says that the call changes something: it is then on disk in the audit before the function runs.
-        `check` is a condition on the arguments, judged before that. Raises `ConfigurationError` for a second tool of
-        the same name.
+        `examples` are sentences that a planner may meet. `check` is a condition on the arguments, judged before the
+        function runs. Raises `ConfigurationError` for a second tool of the same name.
         """
-        declaration = Declaration(grant, tuple(scopes), effects, check)
+        declaration = Declaration(grant, tuple(scopes), effects, tuple(examples), check)
 
         def publish(function: F) -> F:
             tool = tool_from(function, declaration)
@@ -81,7 +87,10 @@ class Server:
             scopes=self.scopes,
             protocol="jsonrpc",
             issuers=issuers,
-            extra={"stead_tools": {name: each.as_json() for name, each in self.declarations.items()}},
+            extra={
+                "resource_name": self.name,
+                "stead_tools": {name: each.as_json() for name, each in self.declarations.items()},
+            },
         )
 
     def serve(self, home: Home | None = None) -> None:

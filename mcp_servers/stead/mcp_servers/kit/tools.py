@@ -15,6 +15,7 @@ from pydantic import ConfigDict, ValidationError, create_model
 
 from stead.identity.errors import ConfigurationError, IdentityError
 from stead.identity.replies import body_of
+from stead.identity.types import Json
 from stead.identity.values import Grant, Principal, current_principal
 
 TOOLS_LIST = "tools:list"
@@ -32,15 +33,17 @@ class Declaration:
     grant: Grant
     scopes: tuple[str, ...]
     effects: bool = False
+    examples: tuple[str, ...] = ()
     check: Check | None = None
 
     def admits(self, principal: Principal) -> bool:
         """Whether the caller has the right, whatever the arguments."""
         return principal.grant is self.grant and principal.scopes.issuperset(self.scopes)
 
-    def as_json(self) -> dict[str, Any]:
-        """What the server's metadata says of it: `{"grant", "scopes", "effects"}`."""
-        return {"grant": self.grant.value, "scopes": list(self.scopes), "effects": self.effects}
+    def as_json(self) -> Json:
+        """What the server's metadata says of it: `{"grant", "scopes", "effects", "examples"?}`."""
+        said: Json = {"grant": self.grant.value, "scopes": list(self.scopes), "effects": self.effects}
+        return {**said, "examples": list(self.examples)} if self.examples else said
 
 
 class _Closed(ArgModelBase):
