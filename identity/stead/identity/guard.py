@@ -4,17 +4,15 @@ Plain ASGI. Knows the form of requests and of errors, nothing of who is calling.
 size, fail on deep JSON, and put exception messages on the wire.
 """
 
-import json
 import logging
 import secrets
 from collections.abc import Iterable
-from typing import Any
 
 from starlette.requests import ClientDisconnect
 
 from stead.identity.errors import IdentityError, InvalidRequest
+from stead.identity.outlet import Outlet
 from stead.identity.replies import (
-    INTERNAL_ERROR,
     INVALID_REQUEST,
     PARSE_ERROR,
     Protocol,
@@ -27,13 +25,10 @@ from stead.identity.strict_json import parse_object
 from stead.identity.types import ASGIApp, Json, Message, Receive, Scope, Send
 
 MAX_BODY = 262_144
-MAX_INSPECTED = 65_536
-"""Bytes of a JSON reply that are looked at for an internal error; those are short."""
 
 _BODILESS = frozenset({"GET", "HEAD", "OPTIONS", "DELETE", "TRACE"})
 _FORM = "application/x-www-form-urlencoded"
 _JSON = "application/json"
-_MARK = str(INTERNAL_ERROR).encode()
 
 log = logging.getLogger(__name__)
 
@@ -79,7 +74,7 @@ class EdgeGuard:
 
     async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         protocol = self._protocol_of(scope)
-        outlet = _Outlet(send, scrubs=protocol == "jsonrpc")
+        outlet = Outlet(send, scrubs=protocol == "jsonrpc")
         try:
             body, document = await self._admit(scope, receive, protocol)
         except ClientDisconnect:
@@ -90,8 +85,11 @@ class EdgeGuard:
         state = {**scope.get("state", {}), "stead.json": document}
         try:
             await self._app({**scope, "state": state}, _replay(body, receive), outlet)
-        except Exception:
-            await _fail(outlet, document, protocol)
+        except Exception as error:
+            await _fail(outlet, error, document, protocol)
+        else:
+            if outlet.withheld:
+                await _fail(outlet, None, document, protocol)
 
     async def _admit(self, scope: Scope, receive: Receive, protocol: Protocol) -> tuple[bytes, Json | None]:
         headers = _single_headers(scope["headers"])
@@ -138,21 +136,24 @@ class EdgeGuard:
         return document
 
 
-async def _refuse(outlet: "_Outlet", error: InvalidRequest, protocol: Protocol) -> None:
+async def _refuse(outlet: Outlet, error: InvalidRequest, protocol: Protocol) -> None:
     code = PARSE_ERROR if error.details.get("reason") == "not_json" else INVALID_REQUEST
     headers = {"connection": "close"} if error.status == ContentTooLarge.status else None
     await reply(outlet, error.status, body_of(error, protocol, code=code), headers)
 
 
-async def _fail(outlet: "_Outlet", document: Json | None, protocol: Protocol) -> None:
-    number = secrets.token_hex(8)
-    log.exception("internal error %s", number)
+async def _fail(outlet: Outlet, cause: Exception | None, document: Json | None, protocol: Protocol) -> None:
+    """An error of ours is meant for the caller; of any other the caller learns a number, and the log the rest."""
+    if isinstance(cause, IdentityError) and cause.status != InternalError.status:
+        log.info("%s: %s", cause.code, cause.debug or cause.description)
+        error: IdentityError = cause
+    else:
+        number = secrets.token_hex(8)
+        log.error("internal error %s", number, exc_info=cause)
+        error = InternalError("Internal error", hint=f"The log of the service has the details under {number}.")
     # Once a reply has begun, ending without completing it makes the server drop the connection.
-    if outlet.started:
-        return
-    error = InternalError("Internal error", hint=f"The log of the service has the details under {number}.")
-    request_id = (document or {}).get("id")
-    await reply(outlet, error.status, body_of(error, protocol, request_id=request_id))
+    if not outlet.started:
+        await reply(outlet, error.status, body_of(error, protocol, request_id=(document or {}).get("id")))
 
 
 def _single_headers(headers: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
@@ -194,109 +195,3 @@ def _replay(body: bytes, receive: Receive) -> Receive:
                 return message
 
     return replayed
-
-
-class _Outlet:
-    """The way out: hardens the headers, and where `scrubs` takes the text out of internal errors."""
-
-    def __init__(self, send: Send, *, scrubs: bool) -> None:
-        self._send = send
-        self._scrubs = scrubs
-        self._start: Message | None = None
-        self._held = b""
-        self._is_stream = False
-        self.started = False
-
-    async def __call__(self, message: Message) -> None:
-        if message["type"] == "http.response.start":
-            await self._begin({**message, "headers": _harden(message.get("headers", ()))})
-        elif message["type"] == "http.response.body":
-            await self._continue(message)
-        else:
-            await self._release()
-            await self._send(message)
-
-    async def _begin(self, start: Message) -> None:
-        media_type = next((value for name, value in start["headers"] if name == b"content-type"), b"")
-        self._is_stream = self._scrubs and media_type.startswith(b"text/event-stream")
-        self._held = b""
-        if self._scrubs and media_type.startswith(b"application/json"):
-            self._start = start
-            return
-        self.started = True
-        await self._send(start)
-
-    async def _continue(self, message: Message) -> None:
-        if self._start is not None:
-            await self._inspect(message, self._start)
-        elif self._is_stream and _MARK in message.get("body", b""):
-            await self._send({**message, "body": _scrub_events(message["body"])})
-        else:
-            await self._send(message)
-
-    async def _release(self) -> None:
-        """A file is about to be sent by the server itself: there is nothing to inspect."""
-        if self._start is not None:
-            start, self._start, self.started = self._start, None, True
-            await self._send(start)
-
-    async def _inspect(self, message: Message, start: Message) -> None:
-        """Holds a JSON reply back until it is whole, or longer than an error ever is."""
-        self._held += message.get("body", b"")
-        more = message.get("more_body", False)
-        if more and len(self._held) <= MAX_INSPECTED:
-            return
-        body = self._held if more else _scrub(self._held)
-        if body != self._held:
-            start = {**start, "headers": _with_length(start["headers"], len(body))}
-        self._start, self._held, self.started = None, b"", True
-        await self._send(start)
-        await self._send({"type": "http.response.body", "body": body, "more_body": more})
-
-
-def _harden(headers: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
-    kept = [(bytes(name).lower(), bytes(value)) for name, value in headers]
-    dropped = (b"server", b"x-powered-by", b"x-content-type-options")
-    return [*((name, value) for name, value in kept if name not in dropped), (b"x-content-type-options", b"nosniff")]
-
-
-def _with_length(headers: Iterable[tuple[bytes, bytes]], length: int) -> list[tuple[bytes, bytes]]:
-    return [*(pair for pair in headers if pair[0] != b"content-length"), (b"content-length", str(length).encode())]
-
-
-def _scrub_events(chunk: bytes) -> bytes:
-    """The SDKs send each server-sent event as one chunk with one data line."""
-    prefix = b"data:"
-    lines = chunk.split(b"\n")
-    return b"\n".join(
-        prefix + b" " + _scrub(line[len(prefix) :].strip()) + (b"\r" if line.endswith(b"\r") else b"")
-        if line.startswith(prefix)
-        else line
-        for line in lines
-    )
-
-
-def _scrub(raw: bytes) -> bytes:
-    """`raw` as it is, unless it is a JSON-RPC internal error: then without the text that came with it."""
-    if _MARK not in raw:
-        return raw
-    try:
-        document: Any = json.loads(raw)
-    except (ValueError, RecursionError):
-        return raw
-    error = document.get("error") if isinstance(document, dict) else None
-    if not isinstance(error, dict) or error.get("code") != INTERNAL_ERROR or _is_ours(error):
-        return raw
-    number = secrets.token_hex(8)
-    log.error("internal error %s: %s", number, error.get("message"))
-    hint = f"The log of the service has the details under {number}."
-    document["error"] = {
-        "code": INTERNAL_ERROR,
-        "message": "Internal error",
-        "data": [{"reason": "SERVER_ERROR", "hint": hint}],
-    }
-    return json.dumps(document, separators=(",", ":")).encode()
-
-
-def _is_ours(error: Json) -> bool:
-    return error.get("message") == "Internal error" and isinstance(error.get("data"), list)

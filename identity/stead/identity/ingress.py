@@ -14,7 +14,7 @@ from urllib.parse import parse_qsl
 
 from starlette.authentication import AuthCredentials
 
-from stead.identity.errors import IdentityError, InvalidRequest, InvalidToken, ProviderUnavailable
+from stead.identity.errors import IdentityError, InsufficientScope, InvalidRequest, InvalidToken, ProviderUnavailable
 from stead.identity.policy import Decision, Outcome, Policy
 from stead.identity.replies import Protocol as WireProtocol
 from stead.identity.replies import ProtocolOf, bearer_challenge, body_of, protocol_of, reply
@@ -194,7 +194,7 @@ class Ingress:
 
     async def _refuse(self, scope: Scope, document: Json, error: IdentityError, send: Send) -> None:
         headers = {}
-        if error.status in (401, 403) or isinstance(error, InvalidRequest):
+        if error.status == 401 or isinstance(error, InsufficientScope | InvalidRequest):
             told = None if isinstance(error, NoToken) else error
             headers["www-authenticate"] = bearer_challenge(self._audience, self._scopes, told)
         if isinstance(error, ProviderUnavailable):

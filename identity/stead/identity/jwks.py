@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 from joserfc.jwk import ECKey, Key, OKPKey, RSAKey
 
 from stead.identity.clock import Clock
-from stead.identity.errors import InvalidRequest, ProviderUnavailable
+from stead.identity.errors import IdentityError, InvalidRequest, ProviderUnavailable
 from stead.identity.strict_json import parse_object
 
 Fetch = Callable[[str], Awaitable[bytes]]
@@ -179,7 +179,8 @@ class JwksCache:
             async with asyncio.timeout(TIMEOUT):
                 keys = await self._download(issuer, held)
         except Exception as error:  # whatever went wrong there, whoever waits learns that there are no keys
-            log.warning("the keys of %s could not be fetched: %s", issuer, type(error).__name__)
+            why = error.description if isinstance(error, IdentityError) else type(error).__name__
+            log.warning("the keys of %s could not be fetched: %s", issuer, why)
         else:
             self._replace(issuer, held, keys)
         finally:
