@@ -54,7 +54,9 @@ async def _send(request: Request, client: httpx.AsyncClient, timeout: float, pat
                 raise _unreachable(request, "cannot be reached") from None
         except TimeoutError:
             raise _unreachable(request, "did not answer in time") from None
-        except (httpx.HTTPError, httpx.InvalidURL):
+        except httpx.InvalidURL:
+            raise _unreachable(request, "cannot be addressed") from None
+        except httpx.HTTPError:
             raise _unreachable(request, "broke off the exchange") from None
         await asyncio.sleep(pause)
         pause *= 2

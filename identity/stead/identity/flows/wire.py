@@ -69,7 +69,10 @@ class TokenSet:
 
 def host(url: str) -> str:
     """The host and port of a URL: what a person is shown of a provider."""
-    return urlsplit(url).netloc or url
+    try:
+        return urlsplit(url).netloc.rpartition("@")[2] or url
+    except ValueError:
+        return "an address that is none"
 
 
 def origin(url: str) -> tuple[str, str, int | None]:
