@@ -1,0 +1,287 @@
+"""The desk at which a person authorizes: who they are is asked at the company, whether they agree at the provider.
+
+The link leads here first, so that a forwarded link, another person's browser or another login at the provider never
+completes somebody's task. The credential goes from the provider to the vault, and nowhere else.
+"""
+
+import json
+import logging
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from stead.agents.kit.challenges import Answered, Question
+from stead.agents.kit.consent import words
+from stead.agents.kit.consent.browsers import Browsers, Purpose, Redirect, Visitor, new_cookie
+from stead.agents.kit.consent.words import Page
+from stead.agents.kit.parking import Parking
+from stead.identity.errors import AccessDenied, GrantRefused, IdentityError, InvalidToken, ProviderUnavailable
+from stead.identity.flows import (
+    AuthorizationCode,
+    AuthorizationRequest,
+    TokenSet,
+    begin,
+    push,
+    redeem,
+    revoke,
+    validate_callback,
+)
+from stead.identity.workload import Workload
+
+LOGIN_SCOPES = ("openid", "profile")
+log = logging.getLogger("stead.kit")
+
+
+class Links(Protocol):
+    """Which login at a provider belongs to a person of the company."""
+
+    def linked(self, issuer: str, subject: str, provider: str) -> str | None:
+        """The subject at `provider`; None when no link is known."""
+
+
+@dataclass(frozen=True, slots=True)
+class Go:
+    """The browser is sent elsewhere, perhaps with a new cookie."""
+
+    url: str
+    cookie: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """A page is shown, perhaps with a new cookie."""
+
+    page: Page
+    cookie: str | None = None
+
+
+Outcome = Go | Shown
+
+
+class Desk:
+    """One agent's desk. Pages are made elsewhere; here is decided which."""
+
+    def __init__(self, parking: Parking, links: Links) -> None:
+        self._parking = parking
+        self._links = links
+        storage = parking.storage
+        self._browsers = Browsers(storage.engine, storage.vault, parking.workload.clock)
+
+    @property
+    def _workload(self) -> Workload:
+        return self._parking.workload
+
+    @property
+    def _callback(self) -> str:
+        return f"{self._workload.url}/callback"
+
+    async def enter(self, challenge: str, cookie: str | None) -> Outcome:
+        """A browser opens the link of a challenge."""
+        question = await self._parking.storage.challenges.get(challenge)
+        if question is None:
+            return Shown(words.UNKNOWN)
+        visitor = await self._browsers.visitor(cookie)
+        if visitor is None or cookie is None:
+            return await self._to_sign_in(question, cookie or new_cookie())
+        if not _is_subject(visitor, question):
+            return Shown(words.not_yours(visitor.name))
+        if question.state is Answered.REDEEMING:
+            return Shown(await self._redeemed(question, visitor))
+        closed = self._closed(question)
+        return Shown(closed) if closed else await self._to_provider(question, visitor, cookie)
+
+    async def come_back(self, parameters: Iterable[tuple[str, str]], cookie: str | None) -> Outcome:
+        """A browser comes back from a provider."""
+        pairs = list(parameters)
+        states = [value for name, value in pairs if name == "state"]
+        redirect = await self._browsers.returned(cookie, states[0]) if len(states) == 1 else None
+        question = None if redirect is None else await self._parking.storage.challenges.get(redirect.challenge)
+        if redirect is None or question is None or cookie is None:
+            return Shown(words.FOREIGN)
+        if redirect.request is None:
+            return Shown(self._closed(question) or words.FOREIGN)
+        if redirect.purpose is Purpose.SIGN_IN:
+            return await self._signed_in(question, redirect, redirect.request, pairs)
+        return Shown(await self._answered(question, redirect.request, pairs, cookie))
+
+    def _closed(self, question: Question) -> Page | None:
+        """The page for a question that takes no answer any more."""
+        if question.state is Answered.OPEN:
+            late = question.challenge.expires_at <= self._workload.clock()
+            return words.EXPIRED if late else None
+        return _CLOSED.get(question.state)
+
+    # ---- who is it?
+
+    async def _to_sign_in(self, question: Question, cookie: str) -> Outcome:
+        workload = self._workload
+        metadata = await workload.metadata()
+        request = begin(workload.client, metadata, redirect_uri=self._callback, scopes=LOGIN_SCOPES)
+        await self._browsers.send(cookie, Purpose.SIGN_IN, question.challenge.id, request)
+        return Go(request.url, cookie)
+
+    async def _signed_in(
+        self, question: Question, redirect: Redirect, request: AuthorizationRequest, pairs: list[tuple[str, str]]
+    ) -> Outcome:
+        workload, link = self._workload, question.challenge.link
+        try:
+            code = validate_callback(request, pairs)
+            metadata = await workload.metadata()
+            tokens = await workload.run(redeem(workload.client, metadata, request, code, now=workload.clock()))
+        except IdentityError as error:
+            log.info("sign-in at the desk failed: %s", error.description)
+            return Shown(words.try_again("your company", link))
+        claims = tokens.id_token or {}
+        visitor = Visitor(request.issuer, str(claims["sub"]), str(claims.get("name", claims["sub"])))
+        cookie = await self._browsers.sign_in(visitor)
+        if not _is_subject(visitor, question):
+            return Shown(words.not_yours(visitor.name), cookie)
+        if _was_silent(claims, redirect.begun):
+            return Go(link, cookie)
+        # Browsers hold the login form's form-action against every redirect that follows its submission, so the
+        # chain ends here and a new navigation begins (CSP3 s6.4.2).
+        provider, told = question.challenge.provider.name, question.operation.explanation
+        return Shown(words.signed_in(visitor.name, provider, told, link), cookie)
+
+    # ---- do they agree?
+
+    async def _to_provider(self, question: Question, visitor: Visitor, cookie: str) -> Outcome:
+        provider = question.challenge.provider
+        linked = self._links.linked(visitor.issuer, visitor.subject, provider.issuer)
+        if linked is None:
+            return Shown(words.not_linked(provider.name, visitor.name))
+        try:
+            request = await self._pushed(question, linked)
+        except IdentityError as error:
+            log.warning("the request at %s was refused: %s", provider.issuer, error.description)
+            return Shown(words.try_again(provider.name, question.challenge.link))
+        await self._browsers.send(cookie, Purpose.CONSENT, question.challenge.id, request)
+        return Go(request.url)
+
+    async def _pushed(self, question: Question, linked: str) -> AuthorizationRequest:
+        workload, operation = self._workload, question.operation
+        issuer = question.challenge.provider.issuer
+        client, metadata = workload.client_of(issuer), await workload.metadata(issuer)
+        request = begin(
+            client,
+            metadata,
+            redirect_uri=self._callback,
+            scopes=("openid", *operation.scopes),
+            resources=(operation.audience,),
+            authorization_details=(dict(operation.details),),
+            extra={"login_hint": linked},
+        )
+        return await workload.run(push(client, metadata, request, now=workload.clock()))
+
+    async def _answered(
+        self, question: Question, request: AuthorizationRequest, pairs: list[tuple[str, str]], cookie: str
+    ) -> Page:
+        visitor = await self._browsers.visitor(cookie)
+        if visitor is None or not _is_subject(visitor, question):
+            return words.FOREIGN
+        closed = self._closed(question)
+        if closed is not None:
+            return closed
+        try:
+            code = validate_callback(request, pairs)
+        except AccessDenied:
+            return await self._declined(question)
+        except IdentityError as error:
+            log.info("the answer of %s is not usable: %s", request.issuer, error.description)
+            return words.try_again(question.challenge.provider.name, question.challenge.link)
+        return await self._agreed(question, visitor, request, code)
+
+    async def _declined(self, question: Question) -> Page:
+        if await self._parking.answer(question.challenge, Answered.DECLINED):
+            return words.DECLINED
+        return words.FOREIGN
+
+    async def _agreed(
+        self, question: Question, visitor: Visitor, request: AuthorizationRequest, code: AuthorizationCode
+    ) -> Page:
+        """Keeps the code before it is spent, so that a crash in between loses at most one answer, and no money."""
+        kept = json.dumps({"request": request.to_json(), "code": code.reveal()}).encode()
+        vault, challenge = self._parking.storage.vault, question.challenge
+        vault.put(question.owner, challenge.task, _code_name(challenge.id), kept)
+        if not await self._parking.storage.challenges.move(challenge.id, Answered.OPEN, Answered.REDEEMING):
+            return words.FOREIGN
+        return await self._redeemed(question, visitor)
+
+    async def _redeemed(self, question: Question, visitor: Visitor) -> Page:
+        """Spends the code that was kept; asks again where that cannot be done any more."""
+        provider = question.challenge.provider
+        try:
+            tokens = await self._redeem(question)
+            linked = self._links.linked(visitor.issuer, visitor.subject, provider.issuer)
+            if linked is None or (tokens.id_token or {}).get("sub") != linked:
+                await self._revoke(provider.issuer, tokens)
+                await self._reopen(question)
+                return words.other_account(provider.name, visitor.name)
+        except ProviderUnavailable:
+            return words.try_again(provider.name, question.challenge.link)
+        except (GrantRefused, InvalidToken) as error:
+            log.info("the code of %s is not usable: %s", provider.issuer, error.description)
+            await self._reopen(question)
+            return words.try_again(provider.name, question.challenge.link)
+        return await self._granted(question, tokens)
+
+    async def _redeem(self, question: Question) -> TokenSet:
+        workload, challenge = self._workload, question.challenge
+        kept = self._parking.storage.vault.get(question.owner, challenge.task, _code_name(challenge.id))
+        if kept is None:
+            raise InvalidToken("The code was not kept.")
+        stored = json.loads(kept)
+        request, code = AuthorizationRequest.from_json(stored["request"]), AuthorizationCode(stored["code"])
+        client, metadata = workload.client_of(request.issuer), await workload.metadata(request.issuer)
+        return await workload.run(redeem(client, metadata, request, code, now=workload.clock()))
+
+    async def _granted(self, question: Question, tokens: TokenSet) -> Page:
+        challenge, provider = question.challenge, question.challenge.provider
+        named = (tokens.id_token or {}).get("consent_id")
+        details = tokens.authorization_details or ()
+        consent_id = named if isinstance(named, str) else None
+        if not await self._parking.grant(challenge, question.owner, tokens.access_token, details, consent_id):
+            return words.FOREIGN
+        self._forget_code(question)
+        return words.confirmed(provider.name, question.operation.explanation, self._workload.home.network.web)
+
+    async def _reopen(self, question: Question) -> None:
+        self._forget_code(question)
+        await self._parking.storage.challenges.move(question.challenge.id, Answered.REDEEMING, Answered.OPEN)
+
+    def _forget_code(self, question: Question) -> None:
+        challenge = question.challenge
+        self._parking.storage.vault.forget(question.owner, challenge.task, _code_name(challenge.id))
+
+    async def _revoke(self, issuer: str, tokens: TokenSet) -> None:
+        """Gives back what was issued to the wrong person; that it cannot be told now is no reason to use it."""
+        workload = self._workload
+        try:
+            metadata = await workload.metadata(issuer)
+            flow = revoke(workload.client_of(issuer), metadata, tokens.access_token, now=workload.clock())
+            await workload.run(flow)
+        except IdentityError as error:
+            log.info("a token could not be given back: %s", error.description)
+
+
+_CLOSED = {
+    Answered.GRANTED: words.GRANTED,
+    Answered.DECLINED: words.DECLINED,
+    Answered.EXPIRED: words.EXPIRED,
+    Answered.CANCELED: words.CANCELED,
+}
+
+
+def _is_subject(visitor: Visitor, question: Question) -> bool:
+    challenge = question.challenge
+    return (visitor.issuer, visitor.subject) == (challenge.subject_issuer, challenge.subject)
+
+
+def _was_silent(claims: Any, begun: float) -> bool:
+    """True when the person was signed in already, and so submitted no form on the way."""
+    signed_in = claims.get("auth_time")
+    return isinstance(signed_in, int) and signed_in < int(begun)
+
+
+def _code_name(challenge: str) -> str:
+    return f"code:{challenge}"
