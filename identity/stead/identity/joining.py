@@ -46,8 +46,9 @@ async def join(
 ) -> Joined:
     """Joins the network recorded in `home` as client `<name>-<kind>`; later calls return what the first one settled.
 
-    An underscore in `name` is a hyphen in the client id. `scopes` are the ones the client will ask for. Raises `ConfigurationError` when no network is recorded, and the
-    `GrantRefused` family when the authorization server does not register the client (RFC 7591 s3.2.2).
+    An underscore in `name` is a hyphen in the client id. `scopes` are the ones the client will ask for. Raises
+    `ConfigurationError` when no network is recorded, and the `GrantRefused` family when the authorization server does
+    not register the client (RFC 7591 s3.2.2).
     """
     client_id, issuer = f"{name.replace('_', '-')}-{kind}", home.network.corporate_idp
     known = _recorded(home, client_id)

@@ -4,14 +4,17 @@ import functools
 import inspect
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from datetime import date, datetime, time
+from decimal import Decimal
 from typing import Any
+from uuid import UUID
 
-from mcp.server.mcpserver.exceptions import ToolError
+from mcp.server.mcpserver.exceptions import InvalidSignature, ToolError
 from mcp.server.mcpserver.tools import Tool
 from mcp.server.mcpserver.utilities.func_metadata import ArgModelBase
 from mcp.shared.exceptions import MCPError
 from mcp_types import ToolAnnotations
-from pydantic import ConfigDict, ValidationError, create_model
+from pydantic import BaseModel, ConfigDict, ValidationError, create_model
 
 from stead.identity.errors import ConfigurationError, IdentityError
 from stead.identity.replies import body_of
@@ -20,6 +23,8 @@ from stead.identity.values import Grant, Principal, current_principal
 
 TOOLS_LIST = "tools:list"
 """The scope with which a registry, acting as itself, may see every tool without being able to call one."""
+
+_SCALARS = (Decimal, date, datetime, time, UUID)
 
 Function = Callable[..., Awaitable[Any]]
 Check = Callable[[Principal, Mapping[str, Any]], None]
@@ -62,14 +67,21 @@ class StrictTool(Tool):
 
 
 def tool_from(function: Function, declaration: Declaration) -> StrictTool:
-    """The SDK's tool for `function`. Raises `ConfigurationError` when it is not async or says nothing of itself."""
+    """The SDK's tool for `function`.
+
+    Raises `ConfigurationError` when it is not async, says nothing of itself, or returns what has no schema.
+    """
     name = getattr(function, "__name__", "")
     if not inspect.iscoroutinefunction(function) or not function.__doc__:
         raise ConfigurationError(f"The tool {name!r} must be an async function with a docstring.")
     annotations = ToolAnnotations(read_only_hint=not declaration.effects, open_world_hint=False)
-    tool = StrictTool.from_function(
-        _injected(function), description=inspect.cleandoc(function.__doc__), annotations=annotations
-    )
+    described = inspect.cleandoc(function.__doc__)
+    try:
+        tool = StrictTool.from_function(
+            _injected(function), description=described, annotations=annotations, structured_output=True
+        )
+    except InvalidSignature as error:
+        raise ConfigurationError(f"The tool {name!r} cannot be published: {error}") from None
     _refuse_unknown_arguments(tool)
     return tool  # type: ignore[return-value]
 
@@ -84,18 +96,26 @@ def _injected(function: Function) -> Function:
     """`function` without its `Principal` parameters, which are filled with whoever is calling."""
     signature = inspect.signature(function, eval_str=True)
     injected = [name for name, parameter in signature.parameters.items() if parameter.annotation is Principal]
+    wrapped = _wrapper(function.__name__, signature.return_annotation)
 
     @functools.wraps(function)
     async def call(**arguments: Any) -> Any:
         try:
-            return await function(**arguments, **dict.fromkeys(injected, current_principal()))
+            result = await function(**arguments, **dict.fromkeys(injected, current_principal()))
         except IdentityError as error:
             raise refusal(error) from error
+        return result if wrapped is None else wrapped.model_validate({"result": result})
 
     rest = [parameter for name, parameter in signature.parameters.items() if name not in injected]
-    call.__signature__ = signature.replace(parameters=rest)  # type: ignore[attr-defined]
+    returns = signature.return_annotation if wrapped is None else wrapped
+    call.__signature__ = signature.replace(parameters=rest, return_annotation=returns)  # type: ignore[attr-defined]
     call.__annotations__ = {key: value for key, value in function.__annotations__.items() if key not in injected}
     return call
+
+
+def _wrapper(name: str, returned: Any) -> type[BaseModel] | None:
+    """The SDK puts text and numbers into an object `{"result": ...}`; this does it for the other scalars of JSON."""
+    return create_model(f"{name}Output", result=(returned, ...)) if returned in _SCALARS else None
 
 
 def _refuse_unknown_arguments(tool: Tool) -> None:
