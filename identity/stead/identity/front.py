@@ -1,6 +1,6 @@
 """A protected service, put together: guard, public routes, ingress, app."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from starlette.routing import BaseRoute, Match, Router
@@ -29,7 +29,7 @@ def front(
     public: Callable[[Scope], bool] | None = None,
     routes: Sequence[BaseRoute] = (),
     max_body: int = MAX_BODY,
-    ready: Ready | None = None,
+    ready: Callable[[], bool | Awaitable[bool]] | None = None,
     extra: Mapping[str, Any] | None = None,
 ) -> ASGIApp:
     """See `Workload.protect`. Everything is behind the guard, and everything but the routes is behind the ingress."""
@@ -47,10 +47,18 @@ def front(
     )
     issuers = [each.issuer for each in verifier.issuers]
     metadata = protected_resource(workload.url, issuers, scopes, workload.name, **(extra or {}))
-    opened = [metadata, *health_routes(ready), *routes]
+    opened = [metadata, *health_routes(_readiness(workload, ready)), *routes]
     router = Router(opened, redirect_slashes=False, default=ingress)
     guarded = EdgeGuard(router, max_body=max_body, protocol=_by_route(opened, protocol_of(protocol)))
     return _Living(workload, guarded, ingress)
+
+
+def _readiness(workload: "Workload", ready: Callable[[], bool | Awaitable[bool]] | None) -> Ready:
+    async def is_ready() -> bool:
+        answer = workload.is_at_work and (ready is None or ready())
+        return answer if isinstance(answer, bool) else await answer
+
+    return is_ready
 
 
 def _by_route(routes: Sequence[BaseRoute], otherwise: ProtocolOf) -> ProtocolOf:

@@ -37,7 +37,7 @@ class IssuerSettings(_Strict):
     client: str = "client_id"
     scopes: str = "scope"
     roles: str = "roles"
-    token_id: str = "jti"  # noqa: S105  a claim's name
+    identifier: str = "jti"
     typ: str = "at+jwt"
     max_lifetime: Positive = 3600
     audience_list: bool = False

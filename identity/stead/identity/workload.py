@@ -1,7 +1,7 @@
 """The one object that a process of the network holds: who it is, whom it trusts, how it calls, what it wrote down."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, suppress
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Self
@@ -31,7 +31,6 @@ if TYPE_CHECKING:
     from starlette.routing import BaseRoute
 
     from stead.identity.ingress import Describe
-    from stead.identity.metadata import Ready
     from stead.identity.policy import Policy
     from stead.identity.replies import Protocol, ProtocolOf
 
@@ -132,13 +131,21 @@ class Workload:
     async def __aexit__(self, *_: object) -> None:
         self._entered -= 1
         if self._entered == 0:
-            await self._stack.aclose()
+            try:
+                await self._stack.aclose()
+            finally:
+                self._connections = None
 
     async def _start(self) -> None:
         self._stack.callback(self.journal.close)
         connecting = connected(self.client, self.settings.timeouts, self.clock)
         self._connections = await self._stack.enter_async_context(connecting)
         await self._stack.enter_async_context(self._shipping())
+
+    @property
+    def is_at_work(self) -> bool:
+        """Whether it can call anybody: inside `async with`, and not before or after."""
+        return self._connections is not None
 
     @property
     def _at_work(self) -> Connections:
@@ -204,13 +211,13 @@ class Workload:
         routes: Sequence["BaseRoute"] = (),
         max_body: int = MAX_BODY,
         issuers: Sequence[TrustedIssuer] | None = None,
-        ready: "Ready | None" = None,
+        ready: Callable[[], bool | Awaitable[bool]] | None = None,
         extra: Mapping[str, Any] | None = None,
     ) -> ASGIApp:
         """The app behind guard and ingress, beside its metadata (RFC 9728, with `extra` members) and health.
 
         `routes` are pages that need no token; the lifespan enters this workload around the app's own. `issuers`
-        replaces those trusted by default. Raises `ConfigurationError`.
+        replaces those trusted by default, `ready` adds to what /readyz asks. Raises `ConfigurationError`.
         """
         from stead.identity.front import front
 
