@@ -95,6 +95,7 @@ _TYPES: dict[str, type | tuple[type, ...]] = {
     "time": (int, float),
     "act": dict,
 }
+_TEXTS = frozenset(name for name, kind in _TYPES.items() if kind is str)
 
 
 def genesis(instance: str, replica: int) -> str:
@@ -122,6 +123,15 @@ def unseal(line: bytes) -> Event:
     return event
 
 
+def kept(values: Mapping[str, Any]) -> Json:
+    """The members of a new event as they may be kept: texts cleaned. Raises `InvalidRequest` for what no event has."""
+    members = {name: clean(value) if type(value) is str else value for name, value in values.items()}
+    for name, member in members.items():
+        if type(member) is not str or name not in _TEXTS:
+            _check(name, member, absent=True)
+    return {**members, "kind": _kind(members.get("kind"))}
+
+
 def clean(text: str) -> str:
     """Text that may be kept: bounded, well-formed, and without anything that looks like a token."""
     if len(text) > MAX_TEXT:
@@ -140,16 +150,22 @@ def _typed(value: object) -> Event:
         raise InvalidRequest("An event lacks a member.", hint=f"Each needs {', '.join(sorted(_REQUIRED))}.")
     for name, member in value.items():
         _check(name, member)
+    return Event(**{**value, "kind": _kind(value["kind"])})
+
+
+def _kind(word: Any) -> Kind:
     try:
-        return Event(**{**value, "kind": Kind(value["kind"])})
+        return Kind(word)
     except ValueError:
         raise InvalidRequest("An event is of no known kind.") from None
 
 
-def _check(name: str, member: object) -> None:
+def _check(name: str, member: object, *, absent: bool = False) -> None:
     expected = _TYPES.get(name)
     if expected is None:
         raise InvalidRequest("An event has a member that is not known.")
+    if absent and member is None:
+        return
     if not isinstance(member, expected) or isinstance(member, bool):
         raise InvalidRequest(f"The event's {name} has the wrong type.")
     if isinstance(member, str) and clean(member) != member:

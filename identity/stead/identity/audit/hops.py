@@ -46,8 +46,8 @@ class Hop(BaseModel):
 
     @property
     def refused(self) -> bool:
-        """True where somebody said no: the token was not granted, or the callee did not let it pass."""
-        return self.decision != "allow"
+        """True where somebody said no: no token was granted, the callee did not let it pass, or would not do it."""
+        return self.decision != "allow" or self.outcome == "refused"
 
     @property
     def line(self) -> str:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from stead.identity.audit.chain import open_chain
-from stead.identity.audit.event import Event, Kind, actors, clean, seal
+from stead.identity.audit.event import Event, Kind, actors, kept, seal
 from stead.identity.audit.writer import Writer
 from stead.identity.clock import Clock, system_clock
 from stead.identity.errors import IdentityError
@@ -62,9 +62,10 @@ class Journal:
     def append(self, **values: Any) -> Event:
         """Seals an event into the chain and queues it. Never blocks on the disk.
 
-        Raises `AuditUnavailable` when the journal is closed or the disk has refused for too long.
+        Raises `InvalidRequest` for what is no event, `AuditUnavailable` when the journal is closed or the disk has
+        refused for too long.
         """
-        values = {name: clean(value) if type(value) is str else value for name, value in values.items()}
+        values = kept(values)
         with self._lock:
             self._writer.refuse_if_useless()
             event, line = seal({**values, **self._place()})

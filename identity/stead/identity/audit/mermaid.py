@@ -8,7 +8,7 @@ from stead.identity.audit.wording import LINES, REFUSED, Wording, callee, caller
 from stead.identity.values import Grant
 
 _ARROWS = {Grant.LOGIN: "->>", Grant.OBO: "->>", Grant.S2S: "-->>", Grant.IN_TASK: "-)"}
-_SAFE = re.compile(r"[^\w \-.,:/()’·←+@=]")
+_SAFE = re.compile(r"[^\w \-.,:/()’·‹+@=]")
 
 
 def as_mermaid(trail: Trail, names: Mapping[str, str] | None = None) -> str:

@@ -11,7 +11,7 @@ from xml.sax.saxutils import escape
 from stead.identity.audit.hops import Hop, Trail
 from stead.identity.audit.wording import LINES, REFUSED, Participant, Wording, callee, caller, plain
 
-_WIDTH, _COLUMN = 900, 112
+_WIDTH, _COLUMN = 900, 104
 _LEFT, _RIGHT = 92, 74
 _HEAD, _FIRST, _ROW = 132, 196, 76
 _SANS = 'system-ui, -apple-system, "Segoe UI", Roboto, "Noto Sans", "Liberation Sans", Arial, sans-serif'
@@ -26,13 +26,13 @@ text { font-family: %(sans)s; font-size: 12.5px; fill: var(--ink); }
 .name { font-weight: 650; font-size: 13.5px; text-anchor: middle; }
 .kind { fill: var(--faint); font-size: 11.5px; text-anchor: middle; }
 .life { stroke: var(--hair); stroke-width: 1; }
-.number { fill: var(--faint); font-size: 11.5px; font-variant-numeric: tabular-nums; text-anchor: end; }
+.number { fill: var(--faint); font-size: 11.5px; font-variant-numeric: tabular-nums; }
 .hop text { paint-order: stroke; stroke: var(--ground); stroke-width: 5px; stroke-linejoin: round; }
 .what { font-weight: 650; }
 .right { font-weight: 500; fill: var(--line); }
 .claims { font-family: %(mono)s; font-size: 11px; fill: var(--soft); }
+.claim { fill: var(--faint); font-family: %(sans)s; }
 .why { fill: var(--soft); font-size: 12px; }
-.end { text-anchor: end; }
 .arrow { stroke: var(--line); fill: none; }
 .tip { fill: var(--line); }
 .hollow { fill: var(--ground); stroke: var(--line); stroke-width: 1.5; }
@@ -67,6 +67,15 @@ class _Row:
         return 1 if self.end >= self.start else -1
 
 
+@dataclass(frozen=True, slots=True)
+class _Under:
+    """The line below an arrow, and about how wide it is."""
+
+    kind: str
+    markup: str
+    room: float
+
+
 class _Picture:
     def __init__(self, trail: Trail, wording: Wording) -> None:
         self._trail, self._wording = trail, wording
@@ -78,6 +87,7 @@ class _Picture:
             _Row(hop, number + 1, _FIRST + number * _ROW, self._at[caller(hop)], self._at[callee(hop)])
             for number, hop in enumerate(trail.hops)
         ]
+        self._until = self._last_below()
         self._foot = _FIRST + len(self._rows) * _ROW - 22
 
     def text(self) -> str:
@@ -135,45 +145,63 @@ class _Picture:
         """The callee at work: from the hop's arrival to the last thing that was done for it."""
         if row.hop.refused:
             return ""
-        below = [other.y for other in self._rows if self._descends(other.hop, row.hop)]
-        height = max([row.y, *below]) - row.y + 22
+        height = self._until[row.hop.hop] - row.y + 22
         place = f'x="{row.end - 3:g}" y="{row.y:g}" width="6" height="{height:g}" rx="3"'
         return f'<rect class="busy" style="{_line(row.hop)}" {place}/>'
 
-    def _descends(self, hop: Hop, ancestor: Hop) -> bool:
-        parents = {each.hop: each.parent for each in self._trail.hops}
-        above = hop.parent
-        while above is not None and above != ancestor.hop:
-            above = parents.get(above)
-        return above is not None
+    def _last_below(self) -> dict[str, float]:
+        parents = {row.hop.hop: row.hop.parent for row in self._rows}
+        until: dict[str, float] = {}
+        for row in self._rows:
+            above, seen = row.hop.hop, set[str]()
+            while above in parents and above not in seen:
+                seen.add(above)
+                until[above] = row.y
+                above = parents[above] or ""
+        return until
 
     def _hop(self, row: _Row) -> str:
         return (
             f'<g class="hop" style="{_line(row.hop)}">'
-            f'<text class="number" x="30" y="{row.y + 4:g}">{row.number}</text>'
+            f'<text class="number" x="32" y="{row.y + 4:g}">{row.number}</text>'
             f"{self._labels(row)}{_arrow(row)}{self._carried(row)}</g>"
         )
 
     def _labels(self, row: _Row) -> str:
-        what = f'<tspan class="what">{_text(_what(row.hop))}</tspan>'
-        right = f'<tspan class="right" dx="10">{_text(self._wording.state(row.hop))}</tspan>'
-        token = self._wording.reason(row.hop) if row.hop.refused else self._wording.token(row.hop)
-        kind, width = ("why", 6.0) if row.hop.refused else ("claims", 6.65)
-        room = len(_what(row.hop)) * 7 + 10 + len(self._wording.state(row.hop)) * 6.3
+        what, state = _what(row.hop), self._wording.state(row.hop)
+        room = len(what) * 7 + 10 + len(state) * 6.3
         low, high = min(row.start, row.end) + 12, max(row.start, row.end) - 12
-        fits = low + max(room, len(token) * width) <= self._width - 24
-        x, side = (low, "") if fits or low - 12 < self._width / 2 else (high, " end")
-        token = _short(token, int(((self._width - 24 - x) if not side else x - 60) / width))
+        under = self._refusal(row.hop, low) if row.hop.refused else self._claims(row.hop)
+        rightwards = low < self._width / 2 or low + max(room, under.room) <= self._width - 24
+        x, side = (low, "") if rightwards else (high, ' text-anchor="end"')
         return (
-            f'<text class="{side.strip()}" x="{x:g}" y="{row.y - 12:g}">{what}{right}</text>'
-            f'<text class="{kind}{side}" x="{x:g}" y="{row.y + 20:g}">{_text(token)}</text>'
+            f'<text x="{x:g}" y="{row.y - 12:g}"{side}><tspan class="what">{_text(what)}</tspan>'
+            f'<tspan class="right" dx="10">{_text(state)}</tspan></text>'
+            f'<text class="{under.kind}" x="{x:g}" y="{row.y + 20:g}"{side}>{under.markup}</text>'
         )
+
+    def _claims(self, hop: Hop) -> _Under:
+        claims = [(name, _short(text, 60)) for name, text in self._wording.claims(hop)]
+        spans = (
+            f'<tspan class="claim"{_gap(number)}>{name}</tspan><tspan dx="5">{_text(text)}</tspan>'
+            for number, (name, text) in enumerate(claims)
+        )
+        room = sum(len(name) * 6 + len(text) * 6.65 + 17 for name, text in claims)
+        return _Under("claims", "".join(spans), room)
+
+    def _refusal(self, hop: Hop, x: float) -> _Under:
+        """The reason, and the hint where there is room for it."""
+        room = int((self._width - 24 - (x if x < self._width / 2 else 60)) / 6.3)
+        reason = _short(self._wording.reason(hop), room)
+        full = f"{reason} {plain(hop.hint or '')}".strip()
+        why = full if len(full) <= room else reason
+        return _Under("why", _text(why), len(why) * 6.3)
 
     def _carried(self, row: _Row) -> str:
         letter = self._wording.initial(row.hop)
         if letter is None:
             return ""
-        x = row.start + row.way * abs(row.end - row.start) * 0.5
+        x = (row.start + _reach(row)) / 2
         return (
             f'<circle class="carried" cx="{x:g}" cy="{row.y:g}" r="10"/>'
             f'<text class="letter" x="{x:g}" y="{row.y + 4:g}">{_text(letter)}</text>'
@@ -185,25 +213,23 @@ class _Picture:
         for key, line in LINES.items():
             if key not in used:
                 continue
-            room = 46 + len(line.meaning) * 6.4 + 26
-            if x + room > self._width - 16:
+            room = 44 + len(line.meaning) * 6.4
+            if x + room > self._width - 24:
                 x, y = 32.0, y + 24
             parts.append(
                 f'<g class="legend" style="--line: var(--{key})"><path class="arrow" d="M{x:g} {y - 4:g}h34" '
                 f'stroke-width="{line.weight:g}" stroke-dasharray="{line.dashes}"/>'
                 f'<text x="{x + 44:g}" y="{y:g}">{line.meaning}</text></g>'
             )
-            x += room
+            x += room + 28
         return parts, y
 
 
 def _arrow(row: _Row) -> str:
     line = LINES.get(row.hop.line, LINES[REFUSED])
-    start, end = row.start + row.way * 3, row.end - row.way * 3
+    start, end = row.start + row.way * 3, _reach(row)
     stroke = f'stroke-width="{line.weight:g}" stroke-dasharray="{line.dashes}"'
     if row.hop.refused:
-        # Refused a token, a call never left; refused at the door, it came as far as the callee.
-        end = end if row.hop.jti is not None else start + (end - start) * 0.72
         cross = f'<path class="cross" d="M{end - row.way * 8 - 5:g} {row.y - 5:g}l10 10m0 -10l-10 10"/>'
         return f'<path class="arrow" {stroke} d="M{start:g} {row.y:g}H{end - row.way * 18:g}"/>{cross}'
     tip = "tip" if row.hop.confirmed else "hollow"
@@ -211,6 +237,16 @@ def _arrow(row: _Row) -> str:
         f'<path class="arrow" {stroke} d="M{start:g} {row.y:g}H{end - row.way * 10:g}"/>'
         f'<path class="{tip}" d="M{end:g} {row.y:g}l{-row.way * 11} -5.5v11z"/>'
     )
+
+
+def _reach(row: _Row) -> float:
+    """How far a hop came: refused a token, it never left; refused at the door, it came as far as the callee."""
+    never_left = row.hop.refused and row.hop.jti is None
+    return row.end - row.way * (0.28 * abs(row.end - row.start) if never_left else 3)
+
+
+def _gap(number: int) -> str:
+    return ' dx="12"' if number else ""
 
 
 def _style() -> str:

@@ -99,10 +99,14 @@ class Wording:
             return f"{self.right(hop)}, refused"
         return self.right(hop) if hop.confirmed else f"{self.right(hop)}, unconfirmed"
 
+    def claims(self, hop: Hop) -> tuple[tuple[str, str], ...]:
+        """The claims that tell hops apart: whose authority, through whom, for what."""
+        parts = {"sub": hop.sub, "act": " ‹ ".join(chain(hop)), "scope": hop.scope}
+        return tuple((name, plain(text)) for name, text in parts.items() if text)
+
     def token(self, hop: Hop) -> str:
-        """The claims that matter, short: `sub alice  act portfolio-agent, broker  scope holdings:read`."""
-        parts = {"sub": hop.sub, "act": ", ".join(chain(hop)), "scope": hop.scope}
-        return "  ".join(f"{name} {plain(text)}" for name, text in parts.items() if text)
+        """The claims in one line: `sub alice  act portfolio-agent ‹ broker  scope holdings:read`."""
+        return "  ".join(f"{name} {text}" for name, text in self.claims(hop))
 
     def reason(self, hop: Hop) -> str:
         """Why not: `invalid_scope: Bob is not entitled to this.`"""
