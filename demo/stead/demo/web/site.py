@@ -1,0 +1,103 @@
+"""What the pages share: one workload, its stores, the broker, and who is followed."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from dataclasses import replace
+
+from stead.demo.web.broker import Broker
+from stead.demo.web.cheats import Cheating
+from stead.demo.web.credentials import Credentials
+from stead.demo.web.directory import Directory
+from stead.demo.web.following import Following
+from stead.demo.web.login import Login, Provider
+from stead.demo.web.pages import Person, turn_json
+from stead.demo.web.session import Session, Sessions
+from stead.demo.web.turns import Turn
+from stead.identity.errors import IdentityError
+from stead.identity.types import Json
+from stead.identity.vault import Vault
+from stead.identity.workload import Workload
+
+SWEEP = 60.0
+DIRECTORY_AGE = 15.0
+_log = logging.getLogger(__name__)
+
+
+class Site:
+    """Made once per process; at work inside `running`."""
+
+    def __init__(self, workload: Workload) -> None:
+        self.workload = workload
+        self.provider = Provider.of(workload)
+        self.vault = Vault(workload.home.database("web-vault"), workload.home.secret("web-vault"))
+        self.sessions = Sessions(workload.home.database("web"), workload.home.secret("web-session"), workload.clock)
+        self.credentials = Credentials(workload, self.provider, self.vault)
+        self.login = Login(workload, self.provider, self.sessions, self.vault, self.credentials)
+        self.broker = Broker(workload, self.credentials)
+        self.following = Following(self.broker, self.sessions, self.show)
+        self.cheating = Cheating(workload, self.provider, self.credentials)
+        self._directory = Directory()
+        self._directory_read = 0.0
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Follows what was under way, and sweeps out what is over."""
+        async with self.workload, self.following:
+            sweeping = asyncio.create_task(self._sweep(), name="sweep sessions")
+            try:
+                yield
+            finally:
+                sweeping.cancel()
+                with suppress(asyncio.CancelledError):
+                    await sweeping
+        self.sessions.close()
+        self.vault.close()
+
+    async def show(self, session: Session, turn: Turn, revision: int) -> Json:
+        """A turn as the browser gets it. Where an approval may lead is settled by the registry as it is now."""
+        if turn.challenges or not self._directory.members:
+            with suppress(IdentityError):
+                await self.directory(session)
+        return turn_json(turn, Person(session.name), self._directory, self.workload.clock(), revision)
+
+    async def directory(self, session: Session) -> Directory:
+        """The registry, not older than a few seconds. Raises what the broker answers."""
+        now = self.workload.clock()
+        if not self._directory.members or self._directory_read + DIRECTORY_AGE < now:
+            self._directory = Directory.read(await self.broker.registry(session))
+            self._directory_read = now
+        return self._directory
+
+    @property
+    def known(self) -> Directory:
+        """The registry as it was last read; empty before that."""
+        return self._directory
+
+    def named(self, turn: Turn) -> Turn:
+        """The turn with its agents called as the registry calls them."""
+        return replace(turn, steps=tuple(replace(one, agent=self._directory.title(one.agent)) for one in turn.steps))
+
+    def facts(self) -> Json:
+        """What the page's head says of the network."""
+        planner = self.workload.settings.planner
+        agents, servers = self._directory.count("agent"), self._directory.count("mcp")
+        network = f"{_counted(agents, 'agent')}, {_counted(servers, 'MCP server')}" if agents + servers else ""
+        return {"planner": f"Planner: {'rules, offline' if planner == 'rules' else planner}", "network": network}
+
+    async def sign_out(self, session: Session) -> None:
+        """Ends the session here and at the provider."""
+        await self.following.leave(session)
+        await self.login.end(session)
+
+    async def _sweep(self) -> None:
+        while True:
+            for session in self.sessions.sweep():
+                await self.following.leave(session)
+                self.credentials.forget(session)
+            await asyncio.sleep(SWEEP)
+
+
+def _counted(number: int, what: str) -> str:
+    return f"{number} {what}{'' if number == 1 else 's'}"
