@@ -93,7 +93,7 @@ async def test_nobody_else_sees_or_ends_the_task(finport: FinPort) -> None:
         carol = await signed_in(finport.home, "carol")
         foreign = Broker(carol)
         for attempt in (foreign.task(task.id), foreign.cancel(task.id)):
-            with pytest.raises(Exception, match="(?i)not found"):
+            with pytest.raises(Exception, match=r"(?i)not found"):
                 await attempt
         await foreign.close()
         await carol.close()

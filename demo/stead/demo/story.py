@@ -51,9 +51,7 @@ def tell_story(home: Home) -> None:
 
 
 async def _tell(home: Home) -> None:
-    say(
-        f"\n1  {ALICE.name} signs in\n   by OpenID Connect, code and PKCE: the token is good at the broker, nowhere else"
-    )
+    say(f"\n1  {ALICE.name} signs in\n   with a code and PKCE: the token is good at the broker, and nowhere else")
     session = await signed_in(home, ALICE.username)
     try:
         for number, scene in enumerate(SCENES, start=2):
