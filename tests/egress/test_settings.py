@@ -87,7 +87,8 @@ def test_how_the_secret_is_sent_can_be_chosen(write: Any, home: Any, how: Any, m
 def test_without_a_secret_the_login_client_signs_and_a_public_one_does_not(write: Any, home: Any) -> None:
     assert login_client(write("login: {issuer: i, client_id: web}")).key is not None
     public = login_client(write("login: {issuer: i, client_id: web, client_auth: none}"))
-    assert public.key is public.secret is None
+    assert public.key is None
+    assert public.secret is None
 
 
 def test_a_secret_file_that_is_missing_is_named_by_its_key_not_its_path(write: Any, home: Any) -> None:

@@ -123,9 +123,9 @@ class Workload:
         return await fetch(url, self.bare, timeout=self.settings.timeouts.provider)
 
     async def __aenter__(self) -> Self:
-        self._entered += 1
-        if self._entered == 1:
+        if self._entered == 0:
             await self._start()
+        self._entered += 1
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -137,10 +137,12 @@ class Workload:
                 self._connections = None
 
     async def _start(self) -> None:
-        self._stack.callback(self.journal.close)
-        connecting = connected(self.client, self.settings.timeouts, self.clock)
-        self._connections = await self._stack.enter_async_context(connecting)
-        await self._stack.enter_async_context(self._shipping())
+        async with AsyncExitStack() as stack:
+            stack.callback(self.journal.close)
+            connecting = connected(self.client, self.settings.timeouts, self.clock)
+            self._connections = await stack.enter_async_context(connecting)
+            await stack.enter_async_context(self._shipping())
+            self._stack = stack.pop_all()
 
     @property
     def is_at_work(self) -> bool:
@@ -243,7 +245,7 @@ class Workload:
         if network is None or not network.trail:
             yield
             return
-        shipper = Shipper(self.journal, lambda batch: self._ship(network.trail, batch))
+        shipper = Shipper(self.journal, lambda batch: self._ship(network.trail, batch), key=self.home.key(self.name))
         shipping = asyncio.create_task(shipper.run(), name=f"audit of {self.name}")
         try:
             yield

@@ -1,0 +1,145 @@
+"""A protected service as a whole: what is open, what is not, and that it lives as long as its app."""
+
+from contextlib import asynccontextmanager
+from typing import Any
+
+import httpx
+import pytest
+from starlette.applications import Starlette
+from starlette.responses import PlainTextResponse
+from starlette.routing import Route
+
+from stead.identity.ingress import Operation
+from stead.identity.policy import Policy, declared
+from stead.identity.settings import Settings
+from stead.identity.values import Grant, current_principal
+from stead.identity.verifier import TrustedIssuer
+from stead.identity.workload import Workload
+
+
+@pytest.fixture
+def build(home: Any, issuer: Any) -> Any:
+    """A workload and its app; the lifespan notes when the app starts and ends."""
+
+    def built(url: Any, **named: Any) -> Any:
+        workload = Workload.open("portfolio-agent", url=url, home=home, issuer=issuer.url, settings=Settings())
+        lived = []
+
+        @asynccontextmanager
+        async def lifespan(_: Any) -> Any:
+            lived.append(("started", workload.is_at_work))
+            yield
+            lived.append(("ended", workload.is_at_work))
+
+        async def run(request: Any) -> Any:
+            return PlainTextResponse(current_principal().name)
+
+        app = workload.protect(
+            Starlette(routes=[Route("/run", run, methods=["POST"])], lifespan=lifespan),
+            describe=lambda scope, body: Operation("run", "portfolio.summary", body),
+            policy=Policy.load([declared("portfolio.summary", Grant.OBO, ("portfolio:read",))]),
+            scopes=("portfolio:read",),
+            protocol="jsonrpc",
+            **named,
+        )
+        return app, workload, lived
+
+    return built
+
+
+@asynccontextmanager
+async def running(serve: Any, build: Any, **named: Any) -> Any:
+    """The app must know its address before it has one, so it is built when the first message comes."""
+    held = {}
+
+    async def late(scope: Any, receive: Any, send: Any) -> None:
+        if "app" not in held:
+            held["app"] = build(named.pop("url", "http://portfolio.example"), **named)
+        await held["app"][0](scope, receive, send)
+
+    async with serve(late, lifespan="on") as url, httpx.AsyncClient(base_url=url, trust_env=False) as client:
+        yield client, held["app"]
+
+
+CALL = {"jsonrpc": "2.0", "id": 1, "method": "run"}
+
+
+def token_of(issuer: Any, **changes: Any) -> Any:
+    claims = {
+        "sub": "alice",
+        "name": "Alice Moreau",
+        "aud": "http://portfolio.example",
+        "client_id": "broker",
+        "scope": "portfolio:read",
+        "act": {"sub": "broker"},
+        **changes,
+    }
+    return {"authorization": f"Bearer {issuer.sign(claims)}"}
+
+
+async def test_the_workload_is_at_work_as_long_as_the_app_lives(serve: Any, build: Any) -> None:
+    async with running(serve, build) as (_, (_, workload, lived)):
+        assert workload.is_at_work
+    assert lived == [("started", True), ("ended", True)]
+    assert not workload.is_at_work
+
+
+async def test_who_bears_a_true_token_is_let_in(serve: Any, build: Any, issuer: Any) -> None:
+    async with running(serve, build) as (client, _):
+        reply = await client.post("/run", json=CALL, headers=token_of(issuer))
+    assert (reply.status_code, reply.text) == (200, "Alice Moreau")
+
+
+async def test_without_a_token_the_answer_says_what_is_needed(serve: Any, build: Any) -> None:
+    async with running(serve, build) as (client, _):
+        reply = await client.post("/run", json=CALL)
+    assert reply.status_code == 401
+    assert 'scope="portfolio:read"' in reply.headers["www-authenticate"]
+    assert reply.json()["id"] == 1
+
+
+async def test_the_metadata_is_open_and_carries_what_the_app_adds(serve: Any, build: Any, issuer: Any) -> None:
+    async with running(serve, build, extra={"stead_tools": {"x": {}}}) as (client, _):
+        document = (await client.get("/.well-known/oauth-protected-resource")).json()
+    assert document["authorization_servers"] == [issuer.url]
+    assert document["scopes_supported"] == ["portfolio:read"]
+    assert document["stead_tools"] == {"x": {}}
+
+
+async def test_pages_of_its_own_take_forms_and_need_no_token(serve: Any, build: Any) -> Any:
+    async def page(request: Any) -> Any:
+        return PlainTextResponse(str((await request.form())["answer"]))
+
+    async with running(serve, build, routes=[Route("/page", page, methods=["POST"])]) as (client, _):
+        reply = await client.post("/page", data={"answer": "yes"})
+        other = await client.post("/run", data={"answer": "yes"})
+    assert reply.text == "yes"
+    assert other.status_code == 415
+
+
+async def test_a_service_that_is_not_ready_says_so_and_is_alive(serve: Any, build: Any) -> Any:
+    async def soon() -> Any:
+        return False
+
+    for ready in (soon, lambda: False):
+        async with running(serve, build, ready=ready) as (client, _):
+            assert (await client.get("/readyz")).status_code == 503
+            assert (await client.get("/healthz")).status_code == 200
+
+
+async def test_other_issuers_can_be_trusted_instead(serve: Any, build: Any, issuer: Any) -> None:
+    issuers = (TrustedIssuer("https://bank.example"),)
+    async with running(serve, build, issuers=issuers) as (client, _):
+        assert (await client.post("/run", json=CALL, headers=token_of(issuer))).status_code == 401
+        document = (await client.get("/.well-known/oauth-protected-resource")).json()
+    assert document["authorization_servers"] == ["https://bank.example"]
+
+
+async def test_an_exception_of_the_app_never_reaches_the_caller(serve: Any, build: Any, issuer: Any) -> None:
+    async def broken(_: Any) -> None:
+        raise RuntimeError("a secret in a text")
+
+    async with running(serve, build, routes=[Route("/page", broken)]) as (client, _):
+        reply = await client.get("/page")
+    assert reply.status_code == 500
+    assert "secret" not in reply.text
