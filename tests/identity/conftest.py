@@ -4,20 +4,32 @@ import asyncio
 import base64
 import json
 import socket
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 import uvicorn
 from joserfc.jwk import ECKey
 from joserfc.jws import JWSRegistry
+from starlette.responses import JSONResponse
 
-from stead.identity.errors import ProviderUnavailable
-from stead.identity.types import ASGIApp
+from stead.identity.audit.event import unseal
+from stead.identity.audit.journal import Journal
+from stead.identity.errors import InvalidToken, ProviderUnavailable
+from stead.identity.guard import EdgeGuard
+from stead.identity.ingress import Ingress, Operation
+from stead.identity.policy import Outcome, Policy, Rule, declared
+from stead.identity.types import ASGIApp, Json, Receive, Scope, Send
+from stead.identity.values import Grant, current_arrival, current_principal
+from stead.identity.verification import TokenPolicy, verify
+from stead.identity.verifier import TrustedIssuer, Verifier
 
 NOW = 1_800_000_000
+READ, PAY = "portfolio.summary", "portfolio.pay"
 
 
 def b64(raw: bytes) -> str:
@@ -127,6 +139,24 @@ def web(issuer: Issuer) -> Web:
     return web
 
 
+@pytest.fixture
+def policy(issuer: Any) -> TokenPolicy:
+    return TokenPolicy(issuer.name, issuer.audience)
+
+
+@pytest.fixture
+def refuse(issuer: Any, policy: TokenPolicy) -> Any:
+    """Asserts that a token is refused, and says with which sentence."""
+
+    def refused(token: Any, keys: Any = None, policy: TokenPolicy = policy, now: float = NOW) -> InvalidToken:
+        with pytest.raises(InvalidToken) as caught:
+            verify(token, keys or issuer.jwks(), policy, now)
+        assert "eyJ" not in str(caught.value.as_json())
+        return caught.value
+
+    return refused
+
+
 Serve = Callable[[ASGIApp], Awaitable[str]]
 
 
@@ -160,3 +190,80 @@ async def _served(app: ASGIApp) -> AsyncIterator[str]:
     server.should_exit = True
     await running
     listener.close()
+
+
+class App:
+    """Answers with who it thinks is calling, and keeps what it was given."""
+
+    def __init__(self) -> None:
+        self.scopes: list[Scope] = []
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        self.scopes.append(scope)
+        try:
+            caller, arrival = current_principal(), current_arrival()
+        except InvalidToken:
+            await JSONResponse({"caller": None})(scope, receive, send)
+            return
+        assert arrival is not None
+        said = {"caller": caller.owner, "hop": arrival.hop, "trace": arrival.trace, "jti": arrival.jti}
+        await JSONResponse(said)(scope, receive, send)
+
+
+def describe(scope: Scope, document: Json) -> Operation | None:
+    """`do` names the resource; a request without it is a poll."""
+    resource = document.get("do")
+    if not isinstance(resource, str):
+        return None
+    return Operation("SendMessage", resource, document, effects=resource == PAY)
+
+
+class Door:
+    """A guarded app, its journal, and a client at it."""
+
+    def __init__(self, issuer: Any, web: Any, clock: Any, folder: Path, **more: Any) -> None:
+        self.issuer, self.app = issuer, App()
+        self.journal = Journal(folder, "portfolio-agent", clock)
+        self.verifier = Verifier([TrustedIssuer(issuer.name)], issuer.audience, web, clock)
+        self.policy = Policy(
+            [
+                declared(READ, Grant.LOGIN, ["portfolio:read"]),
+                declared(PAY, Grant.LOGIN, ["portfolio:read"]),
+                declared("portfolio.write", Grant.LOGIN, ["portfolio:write"]),
+                declared("portfolio.agent", Grant.OBO, ["portfolio:read"]),
+                Rule("step", ("portfolio.step",), Outcome.STEP_UP, params={"acr_values": "mfa", "max_age": 300}),
+                Rule("ask", ("portfolio.ask",), Outcome.CONSENT, params={"provider": "http://bank"}),
+            ]
+        )
+        self.describe = describe
+        self.more = more
+
+    def client(self, protocol: str = "http") -> httpx.AsyncClient:
+        settings: dict[str, Any] = {
+            "verifier": self.verifier,
+            "journal": self.journal,
+            "policy": self.policy,
+            "describe": describe,
+            "audience": self.issuer.audience,
+            "scopes": ("portfolio:read",),
+            "protocol": protocol,
+            **self.more,
+        }
+        guarded = EdgeGuard(Ingress(self.app, **settings), protocol=protocol)  # type: ignore[arg-type]
+        return httpx.AsyncClient(transport=httpx.ASGITransport(guarded), base_url="http://here")
+
+    async def ask(self, resource: str | None = READ, token: str | None = None, **headers: str) -> httpx.Response:
+        token = token or self.issuer.token()
+        sent = {"authorization": f"Bearer {token}", **{name.replace("_", "-"): text for name, text in headers.items()}}
+        return await self.client().post("/", json={} if resource is None else {"do": resource}, headers=sent)
+
+    def events(self) -> list[Json]:
+        self.journal.flush()
+        return [unseal(line).as_json() for line in self.journal.path.read_bytes().splitlines(keepends=True)]
+
+
+@pytest.fixture
+def door(issuer: Any, web: Any, clock: Any, tmp_path: Path) -> Iterator[Door]:
+    door = Door(issuer, web, clock, tmp_path)
+    yield door
+    door.journal.close()
