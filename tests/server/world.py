@@ -1,4 +1,4 @@
-"""A company's and a bank's issuer over real HTTP, with a miniature network, and a browser and clients to attack them."""
+"""A company's and a bank's issuer over real HTTP, with a miniature network to attack them in."""
 
 import asyncio
 import base64
@@ -13,8 +13,8 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
-from urllib.parse import parse_qs, parse_qsl, urlsplit
+from typing import Any, Literal
+from urllib.parse import parse_qs, parse_qsl, urlencode, urlsplit
 
 import httpx
 import uvicorn
@@ -40,6 +40,7 @@ from stead.identity.server import (
 WEB, BROKER, PORTFOLIO, HOLDINGS, TRANSFER, MARKET, PAYMENTS = (
     f"http://127.0.0.{number}:9000" for number in range(10, 17)
 )
+Theme = Literal["corporate", "bank"]
 EXCHANGE = "urn:ietf:params:oauth:grant-type:token-exchange"
 ACCESS_TOKEN = "urn:ietf:params:oauth:token-type:access_token"
 ASSERTION = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
@@ -170,7 +171,7 @@ async def running(settings: ServerSettings, listener: socket.socket) -> AsyncIte
 
 
 @asynccontextmanager
-async def issuer_of(home: Home, theme: str, name: str, make: Callable[[str], Seed]) -> AsyncIterator[Issuer]:
+async def issuer_of(home: Home, theme: Theme, name: str, make: Callable[[str], Seed]) -> AsyncIterator[Issuer]:
     listener = socket.create_server(("127.0.0.1", 0))
     url = f"http://127.0.0.1:{listener.getsockname()[1]}"
     clock = Clock()
@@ -216,9 +217,9 @@ class Party:
         return await self.send(path, [*form, *self.authentication()])
 
     async def send(self, path: str, form: Form) -> httpx.Response:
-        body = httpx.QueryParams(form)
+        body = urlencode(form)
         headers = {"content-type": "application/x-www-form-urlencoded"}
-        return await self.http.post(self.issuer.url + path, content=str(body), headers=headers)
+        return await self.http.post(self.issuer.url + path, content=body, headers=headers)
 
     async def token(self, *form: tuple[str, str]) -> httpx.Response:
         return await self.post("/token", *form)
@@ -265,7 +266,7 @@ class Browser:
 
     async def get(self, path_or_url: str, parameters: Form | None = None) -> httpx.Response:
         url = path_or_url if path_or_url.startswith("http") else self.issuer.url + path_or_url
-        query = f"?{httpx.QueryParams(parameters)}" if parameters else ""
+        query = f"?{urlencode(parameters)}" if parameters else ""
         return await self._settle(await self.http.get(url + query, follow_redirects=False))
 
     async def submit(self, page: httpx.Response, origin: str | None = "own", **values: str | None) -> httpx.Response:
@@ -400,7 +401,7 @@ class Bank(World):
         return self.party("transfer-agent", redirect_uri=f"{TRANSFER}/callback")
 
     async def push(self, login: Login, details: Any, **more: Any) -> httpx.Response:
-        party = more.pop("party", self.agent)
+        party: Party = more.pop("party", self.agent)
         text = details if isinstance(details, str) else json.dumps([details])
         form = login.parameters(party, "openid payments", PAYMENTS, authorization_details=text, **more)
         return await party.post("/par", *form)

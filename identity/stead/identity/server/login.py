@@ -20,7 +20,7 @@ def show_login(site: Site, call: Call) -> Reply:
         visit = open_visit(site, call)
     except Refused as refused:
         return site.pages.refusal(refused)
-    return _page(site, visit)
+    return _page(site, visit, username=call.query.one("username"))
 
 
 def submit_login(site: Site, call: Call) -> Reply:
