@@ -1,1 +1,22 @@
-"""stead.broker."""
+"""The agent broker: registry, planner, executor, and itself an A2A agent. `broker_app(workload)` is the whole of it."""
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from stead.broker.edge.app import broker_app
+    from stead.broker.settings import Settings
+
+__all__ = ["Settings", "broker_app"]
+
+
+def __getattr__(name: str) -> Any:
+    """Imported when asked for: the SDKs behind it take seconds."""
+    if name == "broker_app":
+        from stead.broker.edge.app import broker_app
+
+        return broker_app
+    if name == "Settings":
+        from stead.broker.settings import Settings
+
+        return Settings
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

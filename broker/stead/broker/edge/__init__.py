@@ -1,0 +1,1 @@
+"""The broker's A2A edge and REST pages."""

@@ -1,0 +1,66 @@
+"""What came of a call, as one frozen value: what an agent's task or a tool's result means to a step."""
+
+from collections.abc import Mapping
+from typing import Any, Literal
+
+from pydantic import Field
+
+from stead.broker.plans import Value
+from stead.identity.errors import IdentityError
+
+State = Literal["completed", "refused", "failed", "canceled", "working", "parked", "sign_in"]
+
+
+class Fault(Value):
+    """Why something was not done: the standard's code, a sentence, and what to do next."""
+
+    code: str
+    description: str
+    hint: str | None = None
+
+    @classmethod
+    def of(cls, error: IdentityError) -> "Fault":
+        """The fault that an error of ours is."""
+        return cls(code=error.code, description=error.description, hint=error.hint)
+
+
+class Reply(Value):
+    """`child` is the agent's task; `challenges` are what a person must answer; `sign_in` says that the person's token
+    ran out meanwhile."""
+
+    state: State
+    text: str = ""
+    output: Any = None
+    fault: Fault | None = None
+    child: str | None = None
+    challenges: tuple[Mapping[str, Any], ...] = Field(default=())
+    sign_in: bool = False
+
+    @property
+    def waits(self) -> bool:
+        """True while the step is not over."""
+        return self.state in ("working", "parked", "sign_in")
+
+    def then(self, later: "Reply") -> "Reply":
+        """What is known after another look: a look that failed for want of a sign-in leaves the rest as it was."""
+        if later.state == "sign_in" and self.child is not None:
+            return self.model_copy(update={"sign_in": True})
+        return later
+
+
+def refused(code: str, description: str, hint: str | None = None) -> Reply:
+    """It was not allowed."""
+    return Reply(state="refused", text=description, fault=Fault(code=code, description=description, hint=hint))
+
+
+def failed(code: str, description: str, hint: str | None = None) -> Reply:
+    """It was allowed and did not work."""
+    return Reply(state="failed", text=description, fault=Fault(code=code, description=description, hint=hint))
+
+
+SIGN_IN = Reply(
+    state="sign_in",
+    text="Your sign-in has run out. Sign in again to go on.",
+    fault=Fault(code="invalid_token", description="Your sign-in has run out.", hint="Sign in again to go on."),
+    sign_in=True,
+)

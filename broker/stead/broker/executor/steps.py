@@ -1,0 +1,93 @@
+"""The workflow of one step: one call, and while it waits for somebody, another look whenever something wakes it."""
+
+from dbos import DBOS
+
+from stead.broker.errors import UnknownEntry
+from stead.broker.executor import durable
+from stead.broker.executor.errands import Errand, arrival_of
+from stead.broker.executor.office import Office, current
+from stead.broker.executor.parked import WAKE
+from stead.broker.executor.relay import checked
+from stead.broker.executor.replies import Reply, failed
+from stead.broker.plans import Step
+from stead.identity.types import Json
+
+NEWS = "news"
+DAY = 86_400.0
+DAYS = 7
+"""How long a step waits for a person at most; a challenge mostly expires much earlier, and its agent says so."""
+WORKING_PAUSE = 2.0
+
+
+@DBOS.workflow(name="stead.broker.step", max_recovery_attempts=1_000_000)
+async def run_step(task: str, owner: str, arrival: Json | None, step: Json, inputs: Json) -> None:
+    """Calls the step's skill and tells the task's workflow what came of it, first and last and in between."""
+    errand = Errand(task, owner, arrival_of(arrival), Step.model_validate(step))
+    reply = await _call(errand, inputs)
+    days = 0
+    try:
+        while reply.waits and days < DAYS:
+            await _tell(errand, reply)
+            later = await _wait(errand, reply, inputs)
+            days += later is None
+            reply = later or reply
+    except durable.Cancelled:
+        await _abandon(errand, reply)
+        raise
+    if reply.waits:
+        reply = failed("expired", "Nobody answered in time.", "Ask again.")
+    await _tell(errand, reply)
+
+
+async def _call(errand: Errand, inputs: Json) -> Reply:
+    """The step's one call. A token is obtained within, used, and not returned."""
+    office = current()
+
+    async def work() -> Json:
+        try:
+            entry = office.registry.entry(errand.step.agent)
+        except UnknownEntry as unknown:
+            return failed(unknown.code, unknown.description, unknown.hint).model_dump(mode="json")
+        client = office.agents if entry.kind == "agent" else office.tools
+        reply = await client.call(errand, entry, inputs)
+        return checked(reply, errand, office.registry).model_dump(mode="json")
+
+    return Reply.model_validate(await durable.once("call", work))
+
+
+async def _wait(errand: Errand, reply: Reply, inputs: Json) -> Reply | None:
+    """What the step is after the next thing that happens; None when nothing did for a day."""
+    office = current()
+    async with office.parked.waiting(errand, reply):
+        message = await durable.receive(WAKE, WORKING_PAUSE if reply.state == "working" else DAY)
+    if message is None and reply.state != "working":
+        return None
+    if reply.child is None:
+        # It was never sent: the person's token had run out before.
+        return await _call(errand, inputs)
+    later = await _look(office, errand, reply.child, (message or {}).get("declined"))
+    return reply if later is None else reply.then(later)
+
+
+async def _look(office: Office, errand: Errand, child: str, declined: str | None) -> Reply | None:
+    async def work() -> Json | None:
+        entry = office.registry.entry(errand.step.agent)
+        if declined is None:
+            later = await office.agents.look(errand, entry, child)
+        else:
+            later = await office.agents.decline(errand, entry, child, declined)
+        return None if later is None else checked(later, errand, office.registry).model_dump(mode="json")
+
+    seen = await durable.once("look" if declined is None else "decline", work)
+    return None if seen is None else Reply.model_validate(seen)
+
+
+async def _tell(errand: Errand, reply: Reply) -> None:
+    await durable.tell(errand.task, {"step": errand.step.id, "reply": reply.model_dump(mode="json")}, NEWS)
+
+
+async def _abandon(errand: Errand, reply: Reply) -> None:
+    """The task was cancelled while the call was under way: what it started at the agent is cancelled too."""
+    office = current()
+    if reply.child is not None:
+        await office.agents.cancel(errand, office.registry.entry(errand.step.agent), reply.child)

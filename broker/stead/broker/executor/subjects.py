@@ -1,0 +1,47 @@
+"""In whose stead a task acts: the person's token, kept in the vault for as long as the task lives.
+
+A task outlives its tokens; whoever owns it renews them by asking after it. It never falls back to the broker itself.
+"""
+
+import asyncio
+from dataclasses import dataclass, field
+
+from stead.identity.errors import InvalidToken
+from stead.identity.values import AccessToken, Principal
+from stead.identity.vault import Vault
+from stead.identity.verifier import Verifier
+
+_SUBJECT = "subject"
+
+
+@dataclass
+class Subjects:
+    """Subject tokens by (owner, task)."""
+
+    vault: Vault
+    verifier: Verifier
+    _expiry: dict[tuple[str, str], int] = field(default_factory=dict)
+
+    async def keep(self, task: str, principal: Principal) -> bool:
+        """Keeps the caller's token for their task. False when the one kept lives at least as long."""
+        key = (principal.owner, task)
+        if principal.token is None or principal.expires_at <= self._expiry.get(key, 0):
+            return False
+        await asyncio.to_thread(self.vault.put, principal.owner, task, _SUBJECT, principal.token)
+        self._expiry[key] = principal.expires_at
+        return True
+
+    async def principal(self, owner: str, task: str) -> Principal:
+        """Who the task acts for. Raises `InvalidToken` when their token ran out, or is gone."""
+        kept = await asyncio.to_thread(self.vault.get, owner, task, _SUBJECT)
+        if kept is None:
+            raise InvalidToken("No token is kept for this task.", hint="Sign in again.")
+        principal = await self.verifier.verify(AccessToken(kept.decode()))
+        if principal.owner != owner:
+            raise InvalidToken("The token kept for this task is somebody else's.")
+        return principal
+
+    async def forget(self, owner: str, task: str) -> None:
+        """Deletes the token: the task is over."""
+        self._expiry.pop((owner, task), None)
+        await asyncio.to_thread(self.vault.forget, owner, task)
