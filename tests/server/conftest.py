@@ -6,7 +6,8 @@ import httpx
 import pytest
 
 from stead.identity.home import Home
-from tests.server.world import Bank, Issuer, World, bank_seed, corporate_seed, issuer_of
+from tests.server.issuers import Issuer, bank_seed, corporate_seed, issuer_of
+from tests.server.world import Bank, World
 
 
 @pytest.fixture(scope="session")
@@ -40,7 +41,7 @@ def bank(bank_issuer: Issuer) -> Iterator[Issuer]:
     bank_issuer.clock.ahead = 0
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 async def http() -> AsyncIterator[httpx.AsyncClient]:
     async with httpx.AsyncClient(timeout=10, trust_env=False) as client:
         yield client

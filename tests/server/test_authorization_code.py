@@ -4,7 +4,9 @@ import asyncio
 
 import pytest
 
-from tests.server.world import BROKER, PORTFOLIO, WEB, Login, World, answered, claims_of
+from tests.server.issuers import BROKER, PORTFOLIO, WEB
+from tests.server.parties import Login, answered, claims_of
+from tests.server.world import World
 
 
 async def start(world: World, login: Login, **more: str | None) -> tuple[int, str, str]:

@@ -10,7 +10,9 @@ from typing import Any
 import pytest
 from joserfc.jwk import ECKey
 
-from tests.server.world import ASSERTION, MARKET, Form, World
+from tests.server.issuers import ASSERTION, MARKET
+from tests.server.parties import Form
+from tests.server.world import World
 
 SERVICE: Form = [("grant_type", "client_credentials"), ("resource", MARKET), ("scope", "market:read")]
 

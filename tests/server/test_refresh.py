@@ -5,7 +5,9 @@ from typing import Any
 
 import httpx
 
-from tests.server.world import BROKER, PORTFOLIO, Login, Party, World, claims_of
+from tests.server.issuers import BROKER, PORTFOLIO
+from tests.server.parties import Login, Party, claims_of
+from tests.server.world import World
 
 
 async def refresh(party: Party, token: str, *form: tuple[str, str]) -> httpx.Response:

@@ -10,20 +10,9 @@ from joserfc import jwt
 
 from stead.identity.server.issued import record_token
 from stead.identity.server.store import Store
-from tests.server.world import (
-    ACCESS_TOKEN,
-    BROKER,
-    HOLDINGS,
-    MARKET,
-    PAYMENTS,
-    PORTFOLIO,
-    TRANSFER,
-    Bank,
-    Login,
-    World,
-    claims_of,
-    payment,
-)
+from tests.server.issuers import ACCESS_TOKEN, BROKER, HOLDINGS, MARKET, PAYMENTS, PORTFOLIO, TRANSFER
+from tests.server.parties import Login, claims_of
+from tests.server.world import Bank, World, payment
 
 
 def forged(world: World, **claims: Any) -> str:

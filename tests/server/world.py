@@ -1,309 +1,19 @@
-"""A company's and a bank's issuer over real HTTP, with a miniature network to attack them in."""
+"""Everything a test needs at one issuer, and at the bank."""
 
-import asyncio
-import base64
-import hashlib
-import html
 import json
-import re
 import secrets
-import socket
-import time
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
-from urllib.parse import parse_qs, parse_qsl, urlencode, urlsplit
+from typing import Any
 
 import httpx
-import uvicorn
-from joserfc import jwt
-from joserfc.jwk import ECKey
 
 from stead.identity.home import Home
-from stead.identity.samples import ALICE, BOB, PERSONS
-from stead.identity.server import (
-    CODE,
-    REFRESH,
-    WORKLOAD_GRANTS,
-    Seed,
-    SeedAudience,
-    SeedClient,
-    SeedEdge,
-    SeedPerson,
-    ServerSettings,
-    authorization_server,
-    seed,
-)
-
-WEB, BROKER, PORTFOLIO, HOLDINGS, TRANSFER, MARKET, PAYMENTS = (
-    f"http://127.0.0.{number}:9000" for number in range(10, 17)
-)
-Theme = Literal["corporate", "bank"]
-EXCHANGE = "urn:ietf:params:oauth:grant-type:token-exchange"
-ACCESS_TOKEN = "urn:ietf:params:oauth:token-type:access_token"
-ASSERTION = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
-
-
-@dataclass
-class Clock:
-    """The system's time, plus what a test adds."""
-
-    ahead: float = 0.0
-
-    def __call__(self) -> float:
-        return time.time() + self.ahead
-
-
-def corporate_seed(home: Home, issuer: str) -> Seed:
-    people = tuple(
-        SeedPerson(
-            one.username,
-            one.username,
-            one.name,
-            one.password,
-            one.roles,
-            {"transfer_limit": {"amount": str(one.transfer_limit), "currency": "EUR"}} if one.transfer_limit else {},
-        )
-        for one in PERSONS
-    )
-    workloads = ("broker", "portfolio-agent", "holdings-mcp", "market-data-agent")
-    return Seed(
-        people,
-        (
-            SeedClient(
-                "finport-web",
-                "FinPort",
-                home.key("finport-web"),
-                (f"{WEB}/callback",),
-                (f"{WEB}/",),
-                (CODE, REFRESH),
-            ),
-            SeedClient("stead-cli", "The command line", None, ("http://127.0.0.1/callback",), (), (CODE, REFRESH)),
-            SeedClient(
-                "transfer-agent",
-                "Transfer",
-                home.key("transfer-agent"),
-                (f"{TRANSFER}/callback",),
-                grants=(*WORKLOAD_GRANTS, CODE),
-            ),
-            *(SeedClient(name, name, home.key(name)) for name in workloads),
-        ),
-        (
-            SeedAudience(BROKER, "Broker", {"broker:ask": ("customer",), "task:notify": ()}, "broker"),
-            SeedAudience(PORTFOLIO, "Portfolio", {"portfolio:read": ("customer",)}, "portfolio-agent"),
-            SeedAudience(HOLDINGS, "Holdings", {"holdings:read": ("customer",), "tools:list": ()}, "holdings-mcp"),
-            SeedAudience(TRANSFER, "Transfer", {"transfer:create": ("payer",)}, "transfer-agent"),
-            SeedAudience(MARKET, "Market Data", {"market:read": ()}, "market-data-agent"),
-            SeedAudience(issuer, "FinPort Identity", {"registry:admin": ("registry-admin",)}),
-        ),
-        (
-            *(SeedEdge(who, BROKER, ("broker:ask",), "login") for who in ("finport-web", "stead-cli")),
-            *(SeedEdge(who, issuer, ("registry:admin",), "login") for who in ("finport-web", "stead-cli")),
-            SeedEdge("finport-web", PORTFOLIO, ("portfolio:read",), "login"),
-            SeedEdge("broker", PORTFOLIO, ("portfolio:read",), "obo"),
-            SeedEdge("broker", TRANSFER, ("transfer:create",), "obo"),
-            SeedEdge("broker", MARKET, ("market:read",), "s2s"),
-            SeedEdge("broker", HOLDINGS, ("tools:list",), "s2s"),
-            SeedEdge("portfolio-agent", HOLDINGS, ("holdings:read",), "obo"),
-            SeedEdge("portfolio-agent", BROKER, ("broker:ask",), "obo"),
-            SeedEdge("transfer-agent", BROKER, ("task:notify",), "s2s"),
-        ),
-    )
-
-
-def bank_seed(home: Home) -> Seed:
-    people = tuple(
-        SeedPerson(
-            one.bank_subject,
-            one.username,
-            one.name,
-            one.bank_password,
-            ("account-holder",),
-            {"accounts": [{"iban": a.iban, "name": a.name, "currency": a.currency} for a in one.accounts]},
-        )
-        for one in PERSONS
-        if one.bank_subject
-    )
-    client = SeedClient(
-        "transfer-agent",
-        "FinPort Transfer",
-        home.key("transfer-agent"),
-        (f"{TRANSFER}/callback",),
-        grants=(CODE,),
-        details_types=("payment_initiation",),
-        pushed_only=True,
-    )
-    other = replace(client, client_id="other-agent", name="Other", key=home.key("other-agent"))
-    audience = SeedAudience(PAYMENTS, "Northbank Payments", {"payments": ("account-holder",)})
-    edges = tuple(SeedEdge(who, PAYMENTS, ("payments",), "login") for who in ("transfer-agent", "other-agent"))
-    return Seed(people, (client, other), (audience,), edges)
-
-
-@dataclass
-class Issuer:
-    """One running issuer."""
-
-    settings: ServerSettings
-    clock: Clock
-    home: Home
-
-    @property
-    def url(self) -> str:
-        return self.settings.issuer
-
-
-@asynccontextmanager
-async def running(settings: ServerSettings, listener: socket.socket) -> AsyncIterator[None]:
-    config = uvicorn.Config(
-        authorization_server(settings), http="httptools", lifespan="on", log_level="warning", access_log=False
-    )
-    server = uvicorn.Server(config)
-    task = asyncio.create_task(server.serve(sockets=[listener]))
-    while not server.started:
-        await asyncio.sleep(0.005)
-    try:
-        yield
-    finally:
-        server.should_exit = True
-        await task
-
-
-@asynccontextmanager
-async def issuer_of(home: Home, theme: Theme, name: str, make: Callable[[str], Seed]) -> AsyncIterator[Issuer]:
-    listener = socket.create_server(("127.0.0.1", 0))
-    url = f"http://127.0.0.1:{listener.getsockname()[1]}"
-    clock = Clock()
-    settings = ServerSettings(url, name, theme, home, f"issuer-{theme}", clock=clock, registration=theme == "corporate")
-    seed(settings, make(url))
-    async with running(settings, listener):
-        yield Issuer(settings, clock, home)
-
-
-Form = list[tuple[str, str]]
-
-
-@dataclass
-class Party:
-    """A client that knows its key, and talks to one issuer."""
-
-    issuer: Issuer
-    http: httpx.AsyncClient
-    client_id: str
-    redirect_uri: str = f"{WEB}/callback"
-    public: bool = False
-
-    def assertion(self, key: ECKey | None = None, **claims: Any) -> str:
-        now = int(self.issuer.clock())
-        said: dict[str, Any] = {
-            "iss": self.client_id,
-            "sub": self.client_id,
-            "aud": self.issuer.url,
-            "jti": secrets.token_hex(8),
-            "iat": now,
-            "exp": now + 60,
-        }
-        key = key or self.issuer.home.key(self.client_id)
-        wanted = {name: value for name, value in {**said, **claims}.items() if value is not None}
-        return jwt.encode({"alg": "ES256", "kid": key.kid}, wanted, key, algorithms=["ES256"])
-
-    def authentication(self, **claims: Any) -> Form:
-        if self.public:
-            return [("client_id", self.client_id)]
-        return [("client_assertion_type", ASSERTION), ("client_assertion", self.assertion(**claims))]
-
-    async def post(self, path: str, *form: tuple[str, str]) -> httpx.Response:
-        return await self.send(path, [*form, *self.authentication()])
-
-    async def send(self, path: str, form: Form) -> httpx.Response:
-        body = urlencode(form)
-        headers = {"content-type": "application/x-www-form-urlencoded"}
-        return await self.http.post(self.issuer.url + path, content=body, headers=headers)
-
-    async def token(self, *form: tuple[str, str]) -> httpx.Response:
-        return await self.post("/token", *form)
-
-    async def exchange(self, subject_token: str, *form: tuple[str, str]) -> httpx.Response:
-        base = [("grant_type", EXCHANGE), ("subject_token", subject_token), ("subject_token_type", ACCESS_TOKEN)]
-        names = {name for name, _ in form}
-        return await self.token(*(pair for pair in base if pair[0] not in names), *form)
-
-
-@dataclass
-class Login:
-    """The parameters of one authorization request, and the secrets that the client keeps."""
-
-    verifier: str = field(default_factory=lambda: secrets.token_urlsafe(48))
-    state: str = field(default_factory=lambda: secrets.token_urlsafe(8))
-    nonce: str = field(default_factory=lambda: secrets.token_urlsafe(8))
-
-    @property
-    def challenge(self) -> str:
-        return base64.urlsafe_b64encode(hashlib.sha256(self.verifier.encode()).digest()).rstrip(b"=").decode()
-
-    def parameters(self, party: Party, scope: str, *resources: str, **more: str | None) -> Form:
-        said: dict[str, str | None] = {
-            "response_type": "code",
-            "client_id": party.client_id,
-            "redirect_uri": party.redirect_uri,
-            "scope": scope,
-            "state": self.state,
-            "nonce": self.nonce,
-            "code_challenge": self.challenge,
-            "code_challenge_method": "S256",
-            **more,
-        }
-        return [*((n, v) for n, v in said.items() if v is not None), *(("resource", one) for one in resources)]
-
-
-@dataclass
-class Browser:
-    """A person's browser: cookies, forms, redirects followed only within the issuer."""
-
-    issuer: Issuer
-    http: httpx.AsyncClient
-
-    async def get(self, path_or_url: str, parameters: Form | None = None) -> httpx.Response:
-        url = path_or_url if path_or_url.startswith("http") else self.issuer.url + path_or_url
-        query = f"?{urlencode(parameters)}" if parameters else ""
-        return await self._settle(await self.http.get(url + query, follow_redirects=False))
-
-    async def submit(self, page: httpx.Response, origin: str | None = "own", **values: str | None) -> httpx.Response:
-        action, fields = form_of(page)
-        said = {**fields, **values}
-        headers = {"origin": self.issuer.url if origin == "own" else origin} if origin is not None else {}
-        form = {name: value for name, value in said.items() if value is not None}
-        return await self._settle(await self.http.post(self.issuer.url + action, data=form, headers=headers))
-
-    async def sign_in(self, page: httpx.Response, username: str, password: str) -> httpx.Response:
-        assert page.status_code == 200, page.text
-        return await self.submit(page, username=username, password=password)
-
-    async def _settle(self, response: httpx.Response) -> httpx.Response:
-        while response.is_redirect and response.headers["location"].startswith(self.issuer.url):
-            response = await self.http.get(response.headers["location"], follow_redirects=False)
-        return response
-
-
-def form_of(page: httpx.Response) -> tuple[str, dict[str, str]]:
-    """The form of a page: where it goes, and what it sends if nothing is typed."""
-    action = re.search(r'<form method="post" action="([^"]+)"', page.text)
-    assert action, page.text
-    hidden = re.findall(r'<input type="hidden" name="([^"]+)" value="([^"]*)"', page.text)
-    checked = re.findall(r'<input type="radio" name="([^"]+)" value="([^"]*)" required checked', page.text)
-    return action[1], {name: html.unescape(value) for name, value in [*hidden, *checked]}
-
-
-def answered(response: httpx.Response) -> dict[str, str]:
-    """The parameters of an authorization response."""
-    assert response.status_code == 303, response.text
-    return dict(parse_qsl(urlsplit(response.headers["location"]).query))
-
-
-def claims_of(token: str) -> dict[str, Any]:
-    payload = token.split(".")[1]
-    return dict(json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4))))
+from stead.identity.samples import ALICE, BOB
+from tests.server.issuers import BROKER, PAYMENTS, TRANSFER, Issuer
+from tests.server.parties import Browser, Form, Login, Party, answered
 
 
 @dataclass
@@ -326,7 +36,8 @@ class World:
 
     @asynccontextmanager
     async def browser(self) -> AsyncIterator[Browser]:
-        async with httpx.AsyncClient(timeout=10, trust_env=False) as client:
+        # Nothing here is TLS; reading the system's certificates takes longer than a login.
+        async with httpx.AsyncClient(timeout=10, trust_env=False, verify=False) as client:
             yield Browser(self.issuer, client)
 
     async def code(self, login: Login, username: str, scope: str, *resources: str, **more: Any) -> str:
@@ -424,10 +135,6 @@ class Bank(World):
 
     async def spend(self, login: Login, code: str) -> httpx.Response:
         return await self.redeem(login, code, party=self.agent)
-
-
-def query_of(url: str) -> dict[str, list[str]]:
-    return parse_qs(urlsplit(url).query)
 
 
 def all_files(home: Home) -> list[Path]:

@@ -26,7 +26,7 @@ from stead.identity.server.introspection import introspect
 from stead.identity.server.issuer import Issuer
 from stead.identity.server.login import show_login, submit_login
 from stead.identity.server.logout import show_logout, submit_logout
-from stead.identity.server.pages import STYLES, Pages
+from stead.identity.server.pages import ASSETS, Pages
 from stead.identity.server.pushed_authorization import push
 from stead.identity.server.refresh_token import RefreshGrant
 from stead.identity.server.registration import register
@@ -103,10 +103,15 @@ def _routes(worker: Worker) -> list[BaseRoute]:
         *(("POST", path, endpoint, True) for path, endpoint in _FORM),
         *((method, path, endpoint, False) for method, path, endpoint in _OTHER),
     ]
-    routes: list[BaseRoute] = [
-        Route(path, _handler(worker, endpoint, form), methods=[method]) for method, path, endpoint, form in handlers
-    ]
+    routes = [_route(worker, *handler) for handler in handlers]
     return [*routes, *_assets(), Route("/healthz", _healthy), Route("/readyz", _healthy)]
+
+
+def _route(worker: Worker, method: str, path: str, endpoint: Endpoint, form: bool) -> BaseRoute:
+    """Without the HEAD that Starlette adds to GET: a link checker must not use up a pushed request."""
+    route = Route(path, _handler(worker, endpoint, form), methods=[method])
+    route.methods = {method}
+    return route
 
 
 def _handler(worker: Worker, endpoint: Endpoint, form: bool) -> Handler:
@@ -137,12 +142,13 @@ def _response(reply: Reply) -> Response:
 
 
 def _assets() -> list[BaseRoute]:
-    return [Route(f"/static/{name}", partial(_style, path.read_text())) for name, path in STYLES.items()]
+    return [Route(f"/static/{name}", partial(_asset, name, content)) for name, content in ASSETS.items()]
 
 
-async def _style(content: str, request: HttpRequest) -> Response:
+async def _asset(name: str, content: str, request: HttpRequest) -> Response:
     headers = {"Cache-Control": "public, max-age=300", "X-Content-Type-Options": "nosniff"}
-    return Response(content, media_type="text/css", headers=headers)
+    kind = "text/css" if name.endswith(".css") else "image/svg+xml"
+    return Response(content, media_type=kind, headers=headers)
 
 
 async def _healthy(request: HttpRequest) -> Response:

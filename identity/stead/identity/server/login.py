@@ -7,7 +7,7 @@ from stead.identity.server.browser import mark_authenticated, set_cookie, sign_i
 from stead.identity.server.calls import Call, Reply
 from stead.identity.server.errors import Refused
 from stead.identity.server.forms import check_form, csrf_token
-from stead.identity.server.people import Person, check_password, sample_people
+from stead.identity.server.people import Person, check_password, find_person, sample_people
 from stead.identity.server.site import Site
 from stead.identity.server.visit import SignedIn, Visit, open_visit
 
@@ -45,6 +45,13 @@ def _signed_in(site: Site, visit: Visit, person: Person) -> Reply:
     return advance(site, visit, SignedIn(session, person)).with_headers(set_cookie(settings, cookie))
 
 
+def _hinted(site: Site, visit: Visit) -> str:
+    """Whom the client expects. One that pushed its request may name the person by subject; the page shows the name."""
+    hint = visit.requested.login_hint or ""
+    known = find_person(site.issuer.store, hint) if visit.requested.client.pushed_only else None
+    return known.username if known else hint
+
+
 def _page(site: Site, visit: Visit, *, username: str | None = None, error: str | None = None) -> Reply:
     development = site.issuer.settings.development
     return site.pages.show(
@@ -54,7 +61,7 @@ def _page(site: Site, visit: Visit, *, username: str | None = None, error: str |
         interaction=visit.interaction.id,
         csrf=csrf_token(site, "login", visit.cookie, visit.interaction.id),
         client=visit.requested.client,
-        username=username if username is not None else (visit.requested.login_hint or ""),
+        username=username if username is not None else _hinted(site, visit),
         error=error,
         samples=sample_people(site.issuer.store) if development else [],
     )

@@ -21,6 +21,7 @@ def show_logout(site: Site, call: Call) -> Reply:
     hint = _hinted(site.issuer, call.query.one("id_token_hint"))
     if hint is not None:
         sign_out(site.issuer.store, str(hint["sid"]), site.issuer.now())
+        _sign_out_here(site, call, str(hint["sub"]))
         return _done(site, call.query, hint["aud"])
     cookie = cookie_of(site.issuer.settings, call)
     session = current_session(site.issuer.store, cookie, site.issuer.now())
@@ -42,6 +43,14 @@ def submit_logout(site: Site, call: Call) -> Reply:
         return site.pages.refusal(refused)
     sign_out(site.issuer.store, session.sid, site.issuer.now())
     return _done(site, Parameters(), None)
+
+
+def _sign_out_here(site: Site, call: Call, subject: str) -> None:
+    """The same person may have signed in anew since the ID token: this browser's session ends as well."""
+    store, now = site.issuer.store, site.issuer.now()
+    session = current_session(store, cookie_of(site.issuer.settings, call), now)
+    if session is not None and session.subject == subject:
+        sign_out(store, session.sid, now)
 
 
 def _hinted(issuer: Issuer, token: str | None) -> Mapping[str, Any] | None:

@@ -21,7 +21,10 @@ _HEADERS = (
     ("Permissions-Policy", "camera=(), geolocation=(), microphone=(), payment=()"),
 )
 _CURRENCY_SIGNS = {"EUR": "€", "USD": "$", "GBP": "£"}
-STYLES = {f"{name}.css": files(__package__).joinpath(f"static/{name}.css") for name in ("base", "corporate", "bank")}
+ASSETS = {
+    name: files(__package__).joinpath("static", name).read_text()
+    for name in ("base.css", "corporate.css", "bank.css", "corporate.svg", "bank.svg")
+}
 
 
 def content_security_policy(redirect_uri: str | None) -> str:

@@ -19,6 +19,12 @@ from stead.identity.types import Json
 
 _PROMPTS = frozenset({"none", "login", "consent", "select_account"})
 _IGNORED_SCOPES = frozenset({"offline_access"})
+_SENTENCES = {
+    "invalid_client": "This application is not known here.",
+    "invalid_request": "The redirect_uri is not one that this application registered.",
+    "unauthorized_client": "This application may not sign people in.",
+    "unsupported_response_type": "The only response_type is code.",
+}
 _UNSUPPORTED = {"request": "request_not_supported", "registration": "registration_not_supported"}
 
 
@@ -60,7 +66,7 @@ def _authlib_checks(site: Site, request: Request) -> Any:
     except Refused:
         raise
     except OAuth2Error as error:
-        refused = Refused(error.error, error.get_error_description() or "The request is not acceptable.")
+        refused = Refused(error.error, _SENTENCES.get(error.error, "The request is not acceptable."))
         refused.redirect_uri = error.redirect_uri
         raise refused from None
     except ValueError:  # Authlib puts parameters into sentences, and then finds characters there that it does not allow
@@ -73,7 +79,7 @@ def _read(site: Site, request: Request, grant: Any, pushed: bool) -> Requested:
     if client.pushed_only and not pushed:
         raise invalid_request("This client has to push its authorization requests.", hint="Use the /par endpoint.")
     details = _details(client, parameters)
-    resources = _resources(site, parameters, details)
+    resources = _resources(site, client, parameters, details)
     return Requested(
         request=request,
         grant=grant,
@@ -101,9 +107,11 @@ def _details(client: Client, parameters: Parameters) -> tuple[Json, ...]:
     return () if text is None else tuple(read_details(text, client.details_types))
 
 
-def _resources(site: Site, parameters: Parameters, details: tuple[Json, ...]) -> tuple[str, ...]:
+def _resources(site: Site, client: Client, parameters: Parameters, details: tuple[Json, ...]) -> tuple[str, ...]:
     """The audiences of this sign-in (RFC 8707 s2.1); an operation goes to the one it names."""
     located = tuple(str(location) for one in details for location in one["locations"])
+    if client.details_types and not details and parameters.all("resource"):
+        raise Refused("invalid_authorization_details", "This client asks for one operation at a time, and named none.")
     resources = tuple(dict.fromkeys(parameters.all("resource"))) or located
     for resource in resources:
         require_audience(site.issuer.store, resource)

@@ -1,0 +1,114 @@
+"""Audiences and edges are added by a person with the right, and questions about them are answered truly."""
+
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.server.admission import HELLO, add, admin_token, metadata_of, register, remove
+from tests.server.issuers import BROKER, HOLDINGS, MARKET, PORTFOLIO, TRANSFER
+from tests.server.world import World
+
+
+async def test_an_audience_that_joins_is_reachable_at_once_for_people_already_signed_in(world: World) -> None:
+    subject = (await world.login())["access_token"]
+    await register(world, metadata_of(world.issuer.home.key("hello-agent")))
+    token = await admin_token(world)
+    for _ in range(2):
+        assert (await add(world, token)).status_code == 201
+    assert (await world.obo(subject, HELLO, "hello:say"))["scope"] == "hello:say"
+    assert await remove(world, token, HELLO) == 204
+    response = await world.broker.exchange(subject, ("resource", HELLO), ("scope", "hello:say"))
+    assert response.json()["error"] == "invalid_target"
+    assert await remove(world, token, HELLO) == 404
+
+
+async def test_only_a_person_with_the_right_adds_audiences(world: World) -> None:
+    broker_token = (await world.login())["access_token"]
+    service = await world.service("broker", world.issuer.url, "edges:read")
+    alice = await admin_token(world, "alice")
+    for token, status in ((broker_token, 401), (service, 403), (alice, 403), ("junk", 401)):
+        response = await add(world, token)
+        assert response.status_code == status
+        assert "www-authenticate" in response.headers
+
+
+@pytest.mark.parametrize(
+    ("changes", "status"),
+    [
+        ({"audience": BROKER}, 409),
+        ({"audience": f"{HELLO}/"}, 400),
+        ({"audience": "javascript:x"}, 400),
+        ({"client_id": "nobody"}, 400),
+        ({"callers": [{"client_id": "nobody", "scopes": ["hello:say"], "mode": "obo"}]}, 400),
+        ({"callers": [{"client_id": "broker", "scopes": ["transfer:create"], "mode": "obo"}]}, 400),
+        ({"callers": [{"client_id": "broker", "scopes": ["hello:say"], "mode": "login"}]}, 400),
+        ({"scopes": {"two words": []}}, 400),
+        ({"surprise": 1}, 400),
+    ],
+)
+async def test_an_unacceptable_audience_is_refused(world: World, changes: dict[str, Any], status: int) -> None:
+    await register(world, metadata_of(world.issuer.home.key("hello-agent")))
+    assert (await add(world, await admin_token(world), **changes)).status_code == status
+
+
+async def test_the_issuers_own_audience_cannot_be_rewritten(world: World) -> None:
+    token = await admin_token(world)
+    response = await add(world, token, audience=world.issuer.url, scopes={"registry:admin": ["customer"]}, callers=[])
+    assert response.status_code == 409
+    assert await remove(world, token, world.issuer.url) == 409
+
+
+async def test_another_clients_audience_is_not_taken_over(world: World) -> None:
+    await register(world, metadata_of(world.issuer.home.key("hello-agent")))
+    token = await admin_token(world)
+    assert (await add(world, token)).status_code == 201
+    assert (await add(world, token, client_id="broker")).status_code == 409
+    assert await remove(world, token, HELLO) == 204
+
+
+async def test_a_client_reads_its_own_edges(world: World) -> None:
+    token = await world.service("portfolio-agent", world.issuer.url, "edges:read")
+    response = await world.http.get(world.issuer.url + "/edges", headers={"authorization": f"Bearer {token}"})
+    assert {"audience": HOLDINGS, "scope": "holdings:read", "mode": "obo"} in response.json()["edges"]
+    assert not any(edge["audience"] == MARKET for edge in response.json()["edges"])
+
+
+async def evaluate(world: World, subject: str, username: str, *questions: tuple[str, str, str]) -> httpx.Response:
+    body = {
+        "subject": {"type": "user", "id": username, "properties": {"subject_token": subject}},
+        "evaluations": [
+            {
+                "resource": {"type": "audience", "id": audience},
+                "action": {"name": scope, "properties": {"mode": mode}},
+            }
+            for audience, scope, mode in questions
+        ],
+    }
+    token = await world.service("broker", world.issuer.url, "edges:read")
+    headers = {"authorization": f"Bearer {token}"}
+    return await world.http.post(world.issuer.url + "/access/v1/evaluations", json=body, headers=headers)
+
+
+async def test_evaluations_say_what_the_exchange_would(world: World) -> None:
+    questions = (
+        (PORTFOLIO, "portfolio:read", "obo"),
+        (TRANSFER, "transfer:create", "obo"),
+        (MARKET, "market:read", "s2s"),
+        (HOLDINGS, "holdings:read", "obo"),
+        ("http://nowhere.example", "x", "obo"),
+    )
+    for username, expected in (("alice", [True, True, True, False, False]), ("bob", [True, False, True, False, False])):
+        subject = (await world.login(username))["access_token"]
+        answers = (await evaluate(world, subject, username, *questions)).json()["evaluations"]
+        assert [answer["decision"] for answer in answers] == expected
+    assert answers[1]["context"]["hint"] == "This needs the role payer."
+
+
+async def test_evaluations_are_about_people_who_called(world: World) -> None:
+    question = (PORTFOLIO, "portfolio:read", "obo")
+    subject = (await world.login("alice"))["access_token"]
+    assert (await evaluate(world, subject, "bob", question)).status_code == 400
+    exchanged = (await world.obo(subject, PORTFOLIO, "portfolio:read"))["access_token"]
+    assert (await evaluate(world, exchanged, "alice", question)).status_code == 400
+    assert (await evaluate(world, "junk", "alice", question)).status_code == 400
