@@ -26,8 +26,8 @@ from stead.identity.server import (
     seed,
 )
 
-WEB, BROKER, PORTFOLIO, HOLDINGS, TRANSFER, MARKET, PAYMENTS = (
-    f"http://127.0.0.{number}:9000" for number in range(10, 17)
+WEB, BROKER, PORTFOLIO, HOLDINGS, TRANSFER, MARKET, PAYMENTS, TRAIL = (
+    f"http://127.0.0.{number}:9000" for number in range(10, 18)
 )
 Theme = Literal["corporate", "bank"]
 EXCHANGE = "urn:ietf:params:oauth:grant-type:token-exchange"
@@ -84,6 +84,7 @@ def corporate_seed(home: Home, issuer: str) -> Seed:
             SeedAudience(PORTFOLIO, "Portfolio", {"portfolio:read": ("customer",)}, "portfolio-agent"),
             SeedAudience(HOLDINGS, "Holdings", {"holdings:read": ("customer",), "tools:list": ()}, "holdings-mcp"),
             SeedAudience(TRANSFER, "Transfer", {"transfer:create": ("payer",)}, "transfer-agent"),
+            SeedAudience(TRAIL, "Trail", {"audit:write": (), "audit:read": ("auditor",)}, "trail"),
             SeedAudience(MARKET, "Market Data", {"market:read": ()}, "market-data-agent"),
             SeedAudience(issuer, "FinPort Identity", {"registry:admin": ("registry-admin",)}),
         ),
@@ -93,6 +94,7 @@ def corporate_seed(home: Home, issuer: str) -> Seed:
             SeedEdge("finport-web", PORTFOLIO, ("portfolio:read",), "login"),
             SeedEdge("broker", PORTFOLIO, ("portfolio:read",), "obo"),
             SeedEdge("broker", TRANSFER, ("transfer:create",), "obo"),
+            SeedEdge("*", TRAIL, ("audit:write",), "s2s"),
             SeedEdge("broker", MARKET, ("market:read",), "s2s"),
             SeedEdge("broker", HOLDINGS, ("tools:list",), "s2s"),
             SeedEdge("portfolio-agent", HOLDINGS, ("holdings:read",), "obo"),

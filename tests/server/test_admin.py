@@ -23,6 +23,21 @@ async def test_an_audience_that_joins_is_reachable_at_once_for_people_already_si
     assert await remove(world, token, HELLO) == 404
 
 
+async def test_an_audience_may_bring_what_it_needs_and_takes_it_along_when_it_leaves(world: World) -> None:
+    await register(world, metadata_of(world.issuer.home.key("hello-agent")))
+    token = await admin_token(world)
+    needs = [{"audience": HOLDINGS, "scopes": ["holdings:read"], "mode": "obo"}]
+    assert (await add(world, token, needs=needs)).status_code == 201
+    subject = (await world.login())["access_token"]
+    hello = (await world.obo(subject, HELLO, "hello:say"))["access_token"]
+    agent = world.party("hello-agent")
+    assert (await world.obo(hello, HOLDINGS, "holdings:read", agent))["scope"] == "holdings:read"
+    assert await remove(world, token, HELLO) == 204
+    edges = await world.service("hello-agent", world.issuer.url, "edges:read")
+    response = await world.http.get(world.issuer.url + "/edges", headers={"authorization": f"Bearer {edges}"})
+    assert not any(edge["audience"] == HOLDINGS for edge in response.json()["edges"])
+
+
 async def test_only_a_person_with_the_right_adds_audiences(world: World) -> None:
     broker_token = (await world.login())["access_token"]
     service = await world.service("broker", world.issuer.url, "edges:read")
@@ -45,6 +60,9 @@ async def test_only_a_person_with_the_right_adds_audiences(world: World) -> None
         ({"callers": [{"client_id": "broker", "scopes": ["hello:say"], "mode": "login"}]}, 400),
         ({"scopes": {"two words": []}}, 400),
         ({"surprise": 1}, 400),
+        ({"needs": [{"audience": HOLDINGS, "scopes": ["nothing"], "mode": "obo"}]}, 400),
+        ({"needs": [{"audience": "http://nowhere.example", "scopes": ["x"], "mode": "s2s"}]}, 400),
+        ({"client_id": None, "needs": [{"audience": HOLDINGS, "scopes": ["tools:list"], "mode": "s2s"}]}, 400),
     ],
 )
 async def test_an_unacceptable_audience_is_refused(world: World, changes: dict[str, Any], status: int) -> None:

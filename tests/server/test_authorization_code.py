@@ -65,6 +65,13 @@ async def test_the_resource_at_the_token_endpoint_selects_the_audience(world: Wo
     assert tokens["scope"] == "portfolio:read"
 
 
+async def test_an_issuers_own_right_needs_the_issuer_as_a_resource(world: World) -> None:
+    login = Login()
+    code = await world.code(login, "admin", "openid registry:admin", BROKER)
+    tokens = (await world.redeem(login, code, ("resource", world.issuer.url))).json()
+    assert tokens["scope"] == "openid"
+
+
 async def test_a_resource_that_the_login_did_not_cover_is_refused(world: World) -> None:
     login = Login()
     code = await world.code(login, "alice", "openid broker:ask", BROKER)

@@ -6,7 +6,7 @@ import pytest
 from joserfc.jwk import ECKey
 
 from tests.server.admission import metadata_of, register
-from tests.server.issuers import MARKET
+from tests.server.issuers import MARKET, TRAIL
 from tests.server.parties import Login, answered
 from tests.server.world import Bank, World
 
@@ -25,6 +25,14 @@ async def test_a_registered_client_may_ask_for_nothing_yet(world: World) -> None
         ("grant_type", "client_credentials"), ("resource", MARKET), ("scope", "market:read")
     )
     assert response.json()["error"] == "invalid_scope"
+
+
+async def test_a_registered_client_may_do_what_every_workload_may(world: World) -> None:
+    await register(world, metadata_of(world.issuer.home.key("hello-agent")))
+    assert await world.service("hello-agent", TRAIL, "audit:write")
+    public = world.party("stead-cli", public=True)
+    form = [("grant_type", "client_credentials"), ("resource", TRAIL), ("scope", "audit:write")]
+    assert (await public.token(*form)).json()["error"] == "invalid_client"
 
 
 async def test_a_name_that_is_taken_is_not_taken_over(world: World) -> None:

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, Validation
 from sqlalchemy import delete
 
 from stead.identity.server import schema
-from stead.identity.server.authority import EDGES_READ, edges_of, find_audience
+from stead.identity.server.authority import EDGES_READ, check_scopes, edges_of, find_audience, require_audience
 from stead.identity.server.calls import Call, Reply, uncached
 from stead.identity.server.clients import find_client
 from stead.identity.server.errors import Refused, invalid_request
@@ -41,14 +41,29 @@ class Caller(_Closed):
     mode: Literal["obo", "s2s"]
 
 
+class Need(_Closed):
+    """What the service itself may ask of another one."""
+
+    audience: _Origin
+    scopes: Annotated[list[_Name], Field(min_length=1, max_length=64)]
+    mode: Literal["obo", "s2s"]
+
+
 class NewAudience(_Closed):
-    """A service that joins: its origin, its client, its scopes with the roles entitled to them, its callers."""
+    """A service that joins: its origin, its client, its scopes with the roles they go to, its callers and needs."""
 
     audience: _Origin
     name: _Title
     client_id: _Name | None = None
     scopes: Annotated[dict[_Name, Annotated[list[_Name], Field(max_length=16)]], Field(max_length=64)] = {}
     callers: Annotated[list[Caller], Field(max_length=64)] = []
+    needs: Annotated[list[Need], Field(max_length=64)] = []
+
+    def edges(self) -> list[SeedEdge]:
+        """Who may call it, and whom it may call."""
+        calls = [SeedEdge(one.client_id, self.audience, tuple(one.scopes), one.mode) for one in self.callers]
+        own = self.client_id or ""
+        return [*calls, *(SeedEdge(own, one.audience, tuple(one.scopes), one.mode) for one in self.needs)]
 
 
 def add_audience(site: Site, call: Call) -> Reply:
@@ -57,11 +72,12 @@ def add_audience(site: Site, call: Call) -> Reply:
     wanted, store = _read(call), site.issuer.store
     _check_free(store, wanted)
     _check_clients(store, wanted)
+    _check_needs(store, wanted)
     _forget(store, wanted.audience)
     scopes = {scope: tuple(roles) for scope, roles in wanted.scopes.items()}
     write_audience(store, SeedAudience(wanted.audience, wanted.name, scopes, wanted.client_id), joined=True)
-    for caller in wanted.callers:
-        write_edge(store, SeedEdge(caller.client_id, wanted.audience, tuple(caller.scopes), caller.mode))
+    for edge in wanted.edges():
+        write_edge(store, edge, joined_by=wanted.audience)
     return uncached(wanted.model_dump(), 201)
 
 
@@ -81,8 +97,8 @@ def remove_audience(site: Site, call: Call) -> Reply:
 def list_edges(site: Site, call: Call) -> Reply:
     """What the calling client may ask for."""
     own = require_bearer(site.issuer, call, EDGES_READ)
-    edges = edges_of(site.issuer.store, own.claims["client_id"])
-    return uncached({"edges": [{"audience": where, "scope": scope, "mode": mode} for where, scope, mode in edges]})
+    entries = edges_of(site.issuer.store, own.claims["client_id"]).entries
+    return uncached({"edges": [{"audience": where, "scope": scope, "mode": mode} for where, scope, mode in entries]})
 
 
 def _require_admin(site: Site, call: Call) -> None:
@@ -117,10 +133,18 @@ def _check_clients(store: Store, wanted: NewAudience) -> None:
             raise invalid_request(f"{caller.client_id} would ask for a scope that the audience does not have.")
 
 
+def _check_needs(store: Store, wanted: NewAudience) -> None:
+    if wanted.needs and wanted.client_id is None:
+        raise invalid_request("A service that asks others for something needs a client of its own.")
+    for need in wanted.needs:
+        check_scopes(require_audience(store, need.audience), need.scopes)
+
+
 def _of_the_network(audience: str) -> Refused:
     return Refused("invalid_target", f"{audience} belongs to the network and is not changed here.", status=409)
 
 
 def _forget(store: Store, audience: str) -> None:
+    store.run(delete(schema.edges).where(schema.edges.c.joined_by == audience))
     for table in (schema.edges, schema.scopes, schema.audiences):
         store.run(delete(table).where(table.c.audience == audience))

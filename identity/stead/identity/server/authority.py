@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
-from sqlalchemy import bindparam, select
+from sqlalchemy import and_, bindparam, or_, select
 
 from stead.identity.server import schema
 from stead.identity.server.errors import Refused, invalid_scope, invalid_target
@@ -16,11 +16,18 @@ from stead.identity.server.store import Store
 
 LOGIN_SCOPES = ("openid", "profile")
 EDGES_READ = "edges:read"
+EVERY_WORKLOAD = "*"
+"""Stands in a seeded service edge for every client that authenticates: those that join later too."""
 
 _AUDIENCE = select(schema.audiences).where(schema.audiences.c.audience == bindparam("audience"))
 _OWNED = select(schema.audiences.c.audience).where(schema.audiences.c.client_id == bindparam("client_id"))
 _SCOPES = select(schema.scopes).where(schema.scopes.c.audience == bindparam("audience"))
-_EDGES = select(schema.edges).where(schema.edges.c.client_id == bindparam("client_id"))
+_EDGES = select(schema.edges).where(
+    or_(
+        schema.edges.c.client_id == bindparam("client_id"),
+        and_(schema.edges.c.client_id == EVERY_WORKLOAD, schema.edges.c.mode == "s2s"),
+    )
+)
 
 
 class Mode(StrEnum):
@@ -44,6 +51,18 @@ class Audience:
     def entitles(self, person: Person, scope: str) -> bool:
         """Whether one of the person's roles gives the scope here."""
         return not self.scopes.get(scope, frozenset()).isdisjoint(person.roles)
+
+
+@dataclass(frozen=True, slots=True)
+class Edges:
+    """What one client may ask for: (audience, scope, mode)."""
+
+    client_id: str
+    entries: tuple[tuple[str, str, Mode], ...]
+
+    def scopes(self, audience: str, mode: Mode) -> frozenset[str]:
+        """The scopes that it may ask for at the audience in that mode."""
+        return frozenset(scope for where, scope, how in self.entries if where == audience and how is mode)
 
 
 def find_audience(store: Store, audience: str) -> Audience | None:
@@ -73,15 +92,10 @@ def owned_by(store: Store, client_id: str) -> frozenset[str]:
     return frozenset(row["audience"] for row in store.rows(_OWNED, {"client_id": client_id}))
 
 
-def edges_of(store: Store, client_id: str) -> list[tuple[str, str, Mode]]:
-    """(audience, scope, mode) for everything that the client may ask for."""
-    return [(row["audience"], row["scope"], Mode(row["mode"])) for row in store.rows(_EDGES, {"client_id": client_id})]
-
-
-def askable(store: Store, client_id: str, audience: str, mode: Mode) -> frozenset[str]:
-    """The scopes that the client may ask for at the audience in that mode."""
-    edges = edges_of(store, client_id)
-    return frozenset(scope for where, scope, how in edges if where == audience and how is mode)
+def edges_of(store: Store, client_id: str) -> Edges:
+    """Everything that the client may ask for; as itself also what every workload may."""
+    rows = store.rows(_EDGES, {"client_id": client_id})
+    return Edges(client_id, tuple((row["audience"], row["scope"], Mode(row["mode"])) for row in rows))
 
 
 def check_scopes(audience: Audience, wanted: Iterable[str]) -> None:
@@ -91,14 +105,14 @@ def check_scopes(audience: Audience, wanted: Iterable[str]) -> None:
             raise invalid_scope(f"{audience.name} has no scope {scope}.")
 
 
-def check_edge(store: Store, client_id: str, audience: Audience, wanted: Iterable[str], mode: Mode) -> None:
+def check_edge(edges: Edges, audience: Audience, wanted: Iterable[str], mode: Mode) -> None:
     """Raises `Refused` (invalid_scope) for a scope that no edge gives this client."""
-    allowed = askable(store, client_id, audience.audience, mode)
+    allowed = edges.scopes(audience.audience, mode)
     how = "on behalf of a person" if mode is Mode.OBO else "for itself"
     for scope in wanted:
         if scope not in allowed:
             raise invalid_scope(
-                f"{client_id} may not ask {audience.name} for {scope} {how}.",
+                f"{edges.client_id} may not ask {audience.name} for {scope} {how}.",
                 hint="An administrator can add it as a caller of this audience.",
             )
 
@@ -116,8 +130,8 @@ def _not_entitled(audience: Audience, person: Person, scope: str) -> Refused:
     return invalid_scope(f"{person.name} is not entitled to {scope}.", hint=hint)
 
 
-def at_login(store: Store, client_id: str, audience: Audience, person: Person, wanted: Iterable[str]) -> list[str]:
+def at_login(edges: Edges, audience: Audience, person: Person, wanted: Iterable[str]) -> list[str]:
     """What a login may carry for one audience: wanted, entitled, and on a login edge. The rest is left out silently
     (RFC 6749 s3.3: the response's `scope` says what was granted)."""
-    allowed = askable(store, client_id, audience.audience, Mode.LOGIN)
+    allowed = edges.scopes(audience.audience, Mode.LOGIN)
     return [scope for scope in wanted if scope in allowed and audience.entitles(person, scope)]

@@ -4,7 +4,7 @@ from typing import Any
 
 from authlib.oauth2.rfc6749.grants import ClientCredentialsGrant
 
-from stead.identity.server.authority import EDGES_READ, Mode, askable, check_edge, check_scopes, require_audience
+from stead.identity.server.authority import EDGES_READ, Mode, check_edge, check_scopes, edges_of, require_audience
 from stead.identity.server.calls import Parameters
 from stead.identity.server.core import Core, Request
 from stead.identity.server.errors import invalid_scope, invalid_target
@@ -33,8 +33,9 @@ class ServiceGrant(ClientCredentialsGrant):  # type: ignore[misc]
             return (EDGES_READ,)  # every workload may read its own edges
         found = require_audience(issuer.store, audience)
         check_scopes(found, wanted)
-        check_edge(issuer.store, client.client_id, found, wanted, Mode.S2S)
-        scopes = wanted or tuple(sorted(askable(issuer.store, client.client_id, audience, Mode.S2S)))
+        edges = edges_of(issuer.store, client.client_id)
+        check_edge(edges, found, wanted, Mode.S2S)
+        scopes = wanted or tuple(sorted(edges.scopes(audience, Mode.S2S)))
         if not scopes:
             raise invalid_scope(f"{client.client_id} may not ask {found.name} for anything for itself.")
         return scopes

@@ -11,12 +11,15 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from stead.identity.errors import InvalidToken
 from stead.identity.server.authority import (
     EDGES_READ,
+    Audience,
+    Edges,
     Mode,
     check_edge,
     check_entitled,
     check_scopes,
+    edges_of,
+    find_audience,
     owned_by,
-    require_audience,
 )
 from stead.identity.server.calls import Call, Reply, uncached
 from stead.identity.server.errors import Refused, invalid_request
@@ -89,7 +92,12 @@ def evaluate(site: Site, call: Call) -> Reply:
         where = ".".join(str(part) for part in error.errors()[0]["loc"])
         raise invalid_request(f"The batch is not acceptable at {where[:100] or 'the top'}.") from None
     person = _person(site, batch.subject, client_id)
-    return uncached({"evaluations": [_decide(site, client_id, person, one) for one in batch.evaluations]})
+    edges = edges_of(site.issuer.store, client_id)
+    audiences = {
+        name: find_audience(site.issuer.store, name) for name in {one.resource.id for one in batch.evaluations}
+    }
+    answers = [_decide(edges, audiences[one.resource.id], person, one.action) for one in batch.evaluations]
+    return uncached({"evaluations": answers})
 
 
 def _person(site: Site, subject: Subject, client_id: str) -> Person:
@@ -103,12 +111,13 @@ def _person(site: Site, subject: Subject, client_id: str) -> Person:
     return person
 
 
-def _decide(site: Site, client_id: str, person: Person, question: Evaluation) -> Json:
-    store, wanted, mode = site.issuer.store, (question.action.name,), Mode(question.action.properties.mode)
+def _decide(edges: Edges, audience: Audience | None, person: Person, action: Action) -> Json:
+    wanted, mode = (action.name,), Mode(action.properties.mode)
+    if audience is None:
+        return {"decision": False, "context": {"error": "invalid_target"}}
     try:
-        audience = require_audience(store, question.resource.id)
         check_scopes(audience, wanted)
-        check_edge(store, client_id, audience, wanted, mode)
+        check_edge(edges, audience, wanted, mode)
         if mode is Mode.OBO:
             check_entitled(audience, person, wanted)
     except Refused as refused:

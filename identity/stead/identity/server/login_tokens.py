@@ -1,7 +1,7 @@
 """The access token of a login: which of the authorized resources it is for, and what of the scopes it carries."""
 
 from stead.identity.server.approvals import RICH_AUDIENCE_MISSING
-from stead.identity.server.authority import LOGIN_SCOPES, at_login, require_audience
+from stead.identity.server.authority import LOGIN_SCOPES, at_login, edges_of, require_audience
 from stead.identity.server.authorization import Authorization
 from stead.identity.server.clients import Client
 from stead.identity.server.errors import invalid_scope, invalid_target
@@ -49,9 +49,11 @@ def _audience(issuer: Issuer, authorization: Authorization, resource: str | None
 
 def _scopes(issuer: Issuer, client: Client, person: Person, authorization: Authorization, audience: str) -> list[str]:
     found = require_audience(issuer.store, audience)
-    scopes = at_login(issuer.store, client.client_id, found, person, authorization.scopes)
+    scopes = at_login(edges_of(issuer.store, client.client_id), found, person, authorization.scopes)
     if audience == issuer.name:
-        scopes = [*(scope for scope in LOGIN_SCOPES if scope in authorization.scopes), *scopes]
+        asked_here = not authorization.resources or issuer.name in authorization.resources
+        identity = [scope for scope in LOGIN_SCOPES if scope in authorization.scopes]
+        scopes = [*identity, *(scopes if asked_here else ())]
     if not scopes:
         raise invalid_scope(
             f"Nothing that {client.name} asked for at {found.name} is open to {person.name}.",

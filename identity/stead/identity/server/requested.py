@@ -8,7 +8,7 @@ from typing import Any
 
 from authlib.oauth2.rfc6749 import OAuth2Error
 
-from stead.identity.server.authority import LOGIN_SCOPES, Mode, askable, require_audience
+from stead.identity.server.authority import LOGIN_SCOPES, Mode, edges_of, require_audience
 from stead.identity.server.calls import Parameters
 from stead.identity.server.clients import Client
 from stead.identity.server.core import Request
@@ -122,12 +122,8 @@ def _resources(site: Site, client: Client, parameters: Parameters, details: tupl
 
 def _scopes(site: Site, client: Client, parameters: Parameters, resources: tuple[str, ...]) -> tuple[str, ...]:
     wanted = [scope for scope in (parameters.one("scope") or "").split() if scope not in _IGNORED_SCOPES]
-    store = site.issuer.store
-    known = {
-        scope
-        for audience in (*resources, site.issuer.name)
-        for scope in askable(store, client.client_id, audience, Mode.LOGIN)
-    }
+    edges = edges_of(site.issuer.store, client.client_id)
+    known = {scope for audience in (*resources, site.issuer.name) for scope in edges.scopes(audience, Mode.LOGIN)}
     for scope in wanted:
         if scope not in known and scope not in LOGIN_SCOPES:
             raise invalid_scope(f"{client.client_id} may not ask for {scope} here.", hint="Name its resource as well.")

@@ -57,6 +57,7 @@ edges = Table(
     Column("audience", String, primary_key=True),
     Column("scope", String, primary_key=True),
     Column("mode", String, primary_key=True),
+    Column("joined_by", String, index=True),
 )
 
 sessions = Table(

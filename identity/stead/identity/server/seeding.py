@@ -59,7 +59,10 @@ class SeedAudience:
 
 @dataclass(frozen=True, slots=True)
 class SeedEdge:
-    """What a client may ask for at an audience, and how: "login", "obo" or "s2s"."""
+    """What a client may ask for at an audience, and how: "login", "obo" or "s2s".
+
+    The client `"*"` in a service edge is every workload, those that join later too.
+    """
 
     client_id: str
     audience: str
@@ -106,7 +109,8 @@ def _write(store: Store, settings: ServerSettings, what: Seed) -> None:
 def _forget_seeded(store: Store) -> None:
     """An audience that is not in the seed any more is gone, with its scopes and edges; those added since stay."""
     seeded = select(schema.audiences.c.audience).where(schema.audiences.c.joined.is_(False))
-    for table in (schema.edges, schema.scopes, schema.audiences):
+    store.run(delete(schema.edges).where(schema.edges.c.joined_by.is_(None)))
+    for table in (schema.scopes, schema.audiences):
         store.run(delete(table).where(table.c.audience.in_(seeded)))
 
 
@@ -122,10 +126,16 @@ def write_audience(store: Store, audience: SeedAudience, *, joined: bool) -> Non
             store.run(insert(schema.scopes).values(entry).on_conflict_do_nothing())
 
 
-def write_edge(store: Store, edge: SeedEdge) -> None:
-    """Writes what a client may ask for."""
+def write_edge(store: Store, edge: SeedEdge, *, joined_by: str | None = None) -> None:
+    """Writes what a client may ask for. `joined_by`: the audience with which it comes and goes."""
     for scope in edge.scopes:
-        row = {"client_id": edge.client_id, "audience": edge.audience, "scope": scope, "mode": Mode(edge.mode).value}
+        row = {
+            "client_id": edge.client_id,
+            "audience": edge.audience,
+            "scope": scope,
+            "mode": Mode(edge.mode).value,
+            "joined_by": joined_by,
+        }
         store.run(insert(schema.edges).values(row).on_conflict_do_nothing())
 
 

@@ -15,6 +15,7 @@ from stead.identity.server.authority import (
     check_edge,
     check_entitled,
     check_scopes,
+    edges_of,
     owned_by,
     require_audience,
 )
@@ -107,7 +108,7 @@ class ExchangeGrant(BaseGrant, TokenEndpointMixin):  # type: ignore[misc]
         if not wanted:
             raise invalid_scope("The request names no scope.", hint="Ask for what the call needs, and no more.")
         check_scopes(audience, wanted)
-        check_edge(self.server.issuer.store, self.request.client.client_id, audience, wanted, Mode.OBO)
+        check_edge(edges_of(self.server.issuer.store, self.request.client.client_id), audience, wanted, Mode.OBO)
         check_entitled(audience, person, wanted)
         return wanted
 
