@@ -78,7 +78,9 @@ class SampleBroker:
         trail = self.trails.get(request.path_params["task"])
         if trail is None:
             return JSONResponse({"error": "not_found", "error_description": "There is no such task."}, 404)
-        if float(request.query_params.get("after", -1)) == trail["version"]:
+        if request.query_params.get("after", "").startswith("-"):
+            return JSONResponse({"error": "invalid_request", "error_description": "after is a number."}, 400)
+        if request.query_params.get("after") == str(trail["version"]):
             await asyncio.sleep(min(float(request.query_params.get("wait", 0)), 0.2))
         return JSONResponse(trail)
 
@@ -88,15 +90,20 @@ class SampleBroker:
         body = await request.json()
         self.people.add(request.user.subject)
         method, params = body["method"], body.get("params", {})
-        if method == "SendMessage":
-            self.asked.append(params["message"])
-            task = self._made(params["message"])
-            self.put(task)
-            return self._result(body, {"task": task})
+        if method in ("SendMessage", "SendStreamingMessage"):
+            return self._heard(method, body, params["message"])
         if method == "ListTasks":
             listed = list(reversed(self.tasks.values()))
             return self._result(body, {"tasks": listed, "totalSize": len(listed), "pageSize": 20, "nextPageToken": ""})
         return self._about(method, body, params)
+
+    def _heard(self, method: str, body: dict[str, Any], message: dict[str, Any]) -> Response:
+        self.asked.append(message)
+        task = self._made(message)
+        self.put(task)
+        if method == "SendStreamingMessage":
+            return StreamingResponse(self._stream(body, task["id"]), media_type="text/event-stream")
+        return self._result(body, {"task": task})
 
     def _about(self, method: str, body: dict[str, Any], params: dict[str, Any]) -> Response:
         task = self.tasks.get(params["id"])

@@ -95,11 +95,12 @@ class _Operation:
     others: tuple[tuple[str, str], ...]
 
 
-_KNOWN = frozenset({"type", "instructedAmount", "creditorName", "creditorAccount", "actions", "locations"})
+_KNOWN = frozenset(
+    {"type", "instructedAmount", "creditorName", "creditorAccount", "actions", "locations", "endToEndId", "task_id"}
+)
 _TITLES = {
     "remittanceInformationUnstructured": "Reference",
     "debtorAccount": "From",
-    "endToEndIdentification": "Reference",
 }
 
 

@@ -5,8 +5,8 @@ The A2A SDK's types end here; what comes out is JSON. Every failure is an `Ident
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping
-from contextlib import asynccontextmanager, contextmanager
-from typing import Any
+from contextlib import aclosing, asynccontextmanager, contextmanager, suppress
+from typing import Any, cast
 from urllib.parse import quote
 
 import httpx
@@ -21,6 +21,7 @@ from a2a.types import (
     Part,
     Role,
     SendMessageRequest,
+    StreamResponse,
     SubscribeToTaskRequest,
 )
 from a2a.utils.errors import A2AError, TaskNotFoundError
@@ -45,6 +46,8 @@ from stead.identity.workload import Workload
 
 _HISTORY = 4
 _LISTED = 20
+_PATIENCE = 5.0
+"""Seconds to listen for what comes of a message to a task under way."""
 _REFUSALS: Mapping[int, type[IdentityError]] = {401: InvalidToken, 403: AccessDenied, 404: InvalidRequest}
 
 
@@ -57,15 +60,25 @@ class Broker:
         self._clients: dict[bool, Client] = {}
         self._finding = asyncio.Lock()
 
-    async def ask(self, session: Session, text: str, message_id: str, *, plan_only: bool, task: str | None) -> Json:
-        """Sends what the person said, as a new task or as the answer to a question of `task`; returns the task."""
+    async def ask(self, session: Session, text: str, message_id: str, *, plan_only: bool) -> Json:
+        """Sends what the person said; returns the task it became, which goes on by itself."""
         parts = [Part(text=text), *([_data({"mode": "plan"})] if plan_only else [])]
-        return await self._send(session, parts, message_id, task)
+        message = Message(message_id=message_id, role=Role.ROLE_USER, parts=parts)
+        client = await self._client(streaming=False)
+        async with self._hop(session, "SendMessage"):
+            async for event in client.send_message(SendMessageRequest(message=message)):
+                if event.HasField("task"):
+                    return _json(event.task)
+        raise ProviderUnavailable("The broker did not make a task of this.", hint="Try again.")
+
+    async def say(self, session: Session, task: str, text: str, message_id: str) -> Json:
+        """Answers a question of a task; returns the task as it is then."""
+        return await self._reply(session, task, Part(text=text), message_id)
 
     async def decline(self, session: Session, task: str, challenge: str) -> Json:
-        """Says no to a challenge; returns the task."""
-        parts = [_data({"challenge": challenge, "answer": "declined"})]
-        return await self._send(session, parts, f"decline:{challenge}", task)
+        """Says no to a challenge; returns the task as it is then."""
+        part = _data({"challenge": challenge, "answer": "declined"})
+        return await self._reply(session, task, part, f"decline:{challenge}")
 
     async def task(self, session: Session, task: str, *, life: float = FRESH) -> Json:
         """The task as it is now, asked for with a token of at least this life.
@@ -98,8 +111,9 @@ class Broker:
         client = await self._client(streaming=True)
         async with self._detail(session):
             with _translated():
-                async for _ in client.subscribe(SubscribeToTaskRequest(id=task)):
-                    yield None
+                async with aclosing(_generator(client.subscribe(SubscribeToTaskRequest(id=task)))) as events:
+                    async for _ in events:
+                        yield None
 
     async def registry(self, session: Session) -> Json:
         """The broker's registry as it answers it."""
@@ -108,28 +122,40 @@ class Broker:
         async with self._workload.detail(target):
             return await self._get(f"{self._url}/registry", "The broker")
 
-    async def trail(self, session: Session, task: str, *, after: int = -1, wait: float = 0) -> Json:
-        """The trail of a task, as soon as it is newer than version `after`, or after `wait` seconds."""
+    async def trail(self, session: Session, task: str, *, after: int | None = None, wait: float = 0) -> Json:
+        """The trail of a task, as soon as its version is not `after`, or after `wait` seconds."""
         trail = self._workload.home.network.trail
         token, _ = await self._credentials.token(session, trail, TRAIL_SCOPE)
         target = Target(trail, (TRAIL_SCOPE,), Grant.LOGIN, credential=token)
+        query = {"wait": wait} if after is None else {"wait": wait, "after": after}
         async with self._workload.detail(target):
-            return await self._get(f"{trail}/tasks/{quote(task, safe='')}/trail", "The trail", after=after, wait=wait)
+            return await self._get(f"{trail}/tasks/{quote(task, safe='')}/trail", "The trail", **query)
 
     @property
     def _url(self) -> str:
         return self._workload.home.network.broker
 
-    async def _send(self, session: Session, parts: list[Part], message_id: str, task: str | None) -> Json:
-        client = await self._client(streaming=False)
-        message = Message(message_id=message_id, role=Role.ROLE_USER, parts=parts, task_id=task or "")
+    async def _reply(self, session: Session, task: str, part: Part, message_id: str) -> Json:
+        """A message to a task under way, listened to until something comes of it: a stream begins with how it was."""
+        message = Message(message_id=message_id, role=Role.ROLE_USER, parts=[part], task_id=task)
+        client = await self._client(streaming=True)
+        async with self._hop(session, "SendStreamingMessage"):
+            heard = 0
+            with suppress(TimeoutError):
+                events = _generator(client.send_message(SendMessageRequest(message=message)))
+                async with asyncio.timeout(_PATIENCE), aclosing(events):
+                    async for _ in events:
+                        heard += 1
+                        if heard > 1:
+                            break
+        return await self.task(session, task)
+
+    @asynccontextmanager
+    async def _hop(self, session: Session, operation: str) -> AsyncIterator[None]:
         target = await self._target(session)
-        async with self._workload.hop(target, operation="SendMessage", resource="broker.ask"):
+        async with self._workload.hop(target, operation=operation, resource="broker.ask"):
             with _translated():
-                async for event in client.send_message(SendMessageRequest(message=message)):
-                    if event.HasField("task"):
-                        return _json(event.task)
-        raise ProviderUnavailable("The broker did not make a task of this.", hint="Try again.")
+                yield
 
     async def _target(self, session: Session, life: float = FRESH) -> Target:
         token, _ = await self._credentials.token(session, self._url, BROKER_SCOPE, life=life)
@@ -158,6 +184,11 @@ class Broker:
         if reply.status_code != 200:
             raise _refusal(reply, who)
         return parse_json(Response(200, dict(reply.headers), reply.content), url)
+
+
+def _generator(events: AsyncIterator[StreamResponse]) -> AsyncGenerator[StreamResponse]:
+    """The SDK calls its streams iterators; they are generators, and must be closed where they are left."""
+    return cast(AsyncGenerator[StreamResponse], events)
 
 
 def _data(value: Json) -> Part:

@@ -36,6 +36,8 @@ class Member:
     client_id: str
     reviewed: bool
     skills: tuple[Skill, ...] = ()
+    status: str = "ready"
+    note: str = ""
 
     @property
     def title(self) -> str:
@@ -102,6 +104,8 @@ def _member(entry: Mapping[str, Any]) -> Member:
         client_id=str(entry.get("client_id") or name.replace("_", "-").removesuffix(suffix) + suffix),
         reviewed=bool(entry.get("reviewed", True)),
         skills=tuple(_skill(one) for one in _objects(entry.get("skills"))),
+        status=str(entry.get("status") or "ready"),
+        note=str(entry.get("note") or ""),
     )
 
 

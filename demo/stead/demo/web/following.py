@@ -146,7 +146,8 @@ class Following:
             await audience.tell("notice", "broker", {"kind": "broker", "text": text})
 
     async def _follow_trail(self, session: Session, task: str) -> None:
-        audience, version, pause = self.audiences.of(session.key), -1, FIRST_PAUSE
+        audience, pause = self.audiences.of(session.key), FIRST_PAUSE
+        version: int | None = None
         while True:
             if not audience.watchers:
                 await audience.wait_for_watcher(RENEW)
@@ -161,12 +162,12 @@ class Following:
 
     async def _settle(self, session: Session, task: str) -> None:
         """The last hops arrive a moment after the task has ended."""
-        version = -1
+        version: int | None = None
         for _ in range(SETTLE):
             with suppress(IdentityError):
                 version = await self._read_trail(session, task, version, 1.5)
 
-    async def _read_trail(self, session: Session, task: str, after: int, wait: float) -> int:
+    async def _read_trail(self, session: Session, task: str, after: int | None, wait: float) -> int:
         trail = await self._broker.trail(session, task, after=after, wait=wait)
         version = int(trail.get("version", 0))
         if version != after:

@@ -36,7 +36,7 @@ def _environment() -> Environment:
     environment = Environment(
         loader=FileSystemLoader(FOLDER / "templates"), autoescape=True, trim_blocks=True, lstrip_blocks=True
     )
-    for name in ("amount", "quantity", "percent", "iban", "moment", "host", "identity_words", "tidy", "plain"):
+    for name in ("amount", "quantity", "percent", "iban", "moment", "host", "identity_words", "plain", "sentence"):
         environment.filters[name] = getattr(typeset, name)
     return environment
 
@@ -60,6 +60,7 @@ def turn_json(turn: Turn, person: Person, directory: Directory, now: float, revi
         "goal": turn.goal,
         "revision": revision,
         "announce": _announce(turn, approvals),
+        "waits": _waits(turn, approvals),
         "parts": {
             "said": render("said.html", **values),
             "plan": render("plan_card.html", **values),
@@ -68,6 +69,14 @@ def turn_json(turn: Turn, person: Person, directory: Directory, now: float, revi
             "status": render("status.html", **values),
         },
     }
+
+
+def _waits(turn: Turn, approvals: list[Approval]) -> Json | None:
+    """Which agent waits, and for whose word, where the trail can show it."""
+    if turn.state != "approval" or not approvals:
+        return None
+    asked_by = str(turn.challenges[0].get("asked_by", ""))
+    return {"agent": asked_by, "provider": approvals[0].bank or "the provider"}
 
 
 def _announce(turn: Turn, approvals: list[Approval]) -> str:
@@ -96,7 +105,10 @@ def _result(result: Mapping[str, Any]) -> Json:
     if isinstance(output.get("positions"), list) and output["positions"]:
         return {**base, "kind": "holdings", "weights": _weights(output)}
     if isinstance(output.get("forecasts"), list):
-        return {**base, "kind": "forecasts", "horizon": _horizon(output), "forecasts": _forecasts(output)}
+        listed = _forecasts(output)
+        methods = {one.get("method") for one in listed}
+        method = methods.pop() if len(methods) == 1 else None
+        return {**base, "kind": "forecasts", "horizon": _horizon(output), "forecasts": listed, "method": method}
     return {**base, "kind": "receipt"} if "payment_id" in output else base
 
 
@@ -116,7 +128,7 @@ def _horizon(output: Mapping[str, Any]) -> str:
     days = output.get("horizon_days")
     band = next((one.get("band") for one in output["forecasts"] if isinstance(one, Mapping) and one.get("band")), None)
     count = int(float(days)) if days else len(band) if band else 0
-    return f"{count} days" if count else "the time asked for"
+    return f"{count} trading days" if count else "the time asked for"
 
 
 def participants(directory: Directory, *, web: str, broker: str) -> Json:

@@ -31,6 +31,7 @@ _STEP_WORDS = {
     "refused": "refused",
     "failed": "failed",
     "skipped": "not run",
+    "canceled": "stopped",
 }
 _STEP_STATES = {
     "pending": "waiting",
@@ -45,8 +46,6 @@ _STEP_STATES = {
     "rejected": "refused",
     "denied": "refused",
     "declined": "refused",
-    "canceled": "skipped",
-    "cancelled": "skipped",
 }
 
 
@@ -86,6 +85,7 @@ class Turn:
     cannot: tuple[Mapping[str, Any], ...] = ()
     questions: tuple[str, ...] = ()
     challenges: tuple[Mapping[str, Any], ...] = ()
+    sign_in: bool = False
     text: str = ""
     results: tuple[Mapping[str, Any], ...] = ()
     refused: tuple[Mapping[str, Any], ...] = ()
@@ -119,6 +119,7 @@ def read_turn(task: Json) -> Turn:
         cannot=tuple(_objects(plan_data.get("refused"))),
         questions=tuple(str(one.get("text", "")) for one in _objects(plan_data.get("questions"))),
         challenges=tuple(_objects(status_data.get("challenges"))) if state == "approval" else (),
+        sign_in=state == "approval" and bool(status_data.get("sign_in")),
         text=_text(answer),
         results=tuple(_objects(answer_data.get("results"))),
         refused=tuple(_objects(answer_data.get("refused"))),

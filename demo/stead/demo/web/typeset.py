@@ -82,6 +82,12 @@ def identity_words(grant: str, name: str, provider: str | None = None) -> str:
     return GRANT_WORDS.get(grant, grant).format(name=name)
 
 
+def sentence(text: object) -> str:
+    """Words that begin with a capital and end with a full stop."""
+    words = str(text).strip()
+    return f"{words[:1].upper()}{words[1:].rstrip('.')}." if words else ""
+
+
 def tidy(name: str) -> str:
     """A name of the wire as a title: `market-data-agent` is `Market data`."""
     bare = name.removesuffix("-agent").removesuffix("-mcp").replace("-", " ").replace("_", " ").strip()
@@ -94,6 +100,8 @@ def plain(value: Any) -> str:
         return {True: "yes", False: "no", None: "none"}[value]
     if isinstance(value, float) and value.is_integer():
         return str(int(value))
+    if isinstance(value, dict) and set(value) == {"$ref"}:
+        return f"from {value['$ref']}"
     if isinstance(value, dict):
         return ", ".join(f"{name}: {plain(member)}" for name, member in value.items())
     return ", ".join(plain(one) for one in value) if isinstance(value, list | tuple) else str(value)

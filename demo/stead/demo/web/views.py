@@ -109,7 +109,10 @@ class Views:
         if not site.sessions.asking(session, message):
             return JSONResponse(await self._again(session, message))
         try:
-            made = await site.broker.ask(session, text, message, plan_only=plan_only, task=task)
+            if task is None:
+                made = await site.broker.ask(session, text, message, plan_only=plan_only)
+            else:
+                made = await site.broker.say(session, task, text, message)
         except BaseException:
             site.sessions.not_asked(session, message)
             raise

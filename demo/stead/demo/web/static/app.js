@@ -41,7 +41,7 @@ async function ask(text, { plan = false } = {}) {
     $("#goal").value = "";
     receive(turn);
     panels.show(turn.task);
-    chat.toLast();
+    chat.follow();
   } catch (problem) { explain(problem); }
   finally { sending = false; $("#send").disabled = false; }
 }
@@ -62,6 +62,7 @@ function receive(turn) {
   const news = chat.receive(turn);
   if (news) say(news, turn.state === "approval");
   panels.turn(turn);
+  $("#needs-you").hidden = !chat.waits();
 }
 
 let stream = null;
@@ -154,6 +155,7 @@ async function start() {
     chips(state.examples);
     chat.begin(state.turns, state.examples);
     state.turns.forEach((turn) => panels.turn(turn));
+    $("#needs-you").hidden = !chat.waits();
     if (state.trouble) notice("broker", state.trouble, { bad: true });
     const last = state.turns.at(-1);
     chat.toLast();

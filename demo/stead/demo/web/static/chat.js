@@ -9,6 +9,8 @@ export class Chat {
     this.host = host;
     this.actions = actions;
     this.states = new Map();
+    this.following = true;
+    for (const name of ["wheel", "touchmove", "keydown"]) host.addEventListener(name, () => { this.following = false; }, { passive: true });
     host.addEventListener("click", (event) => this.#act(event));
     host.addEventListener("ended", (event) => this.#ended(event));
   }
@@ -27,10 +29,9 @@ export class Chat {
     if (before && before.revision > turn.revision) return null;
     this.states.set(turn.task, { state: turn.state, revision: turn.revision });
     article.dataset.state = turn.state;
-    const wasAtEnd = this.host.scrollHeight - this.host.scrollTop - this.host.clientHeight < 120;
     for (const name of PARTS) this.#replace($(`[data-part="${name}"]`, article), turn.parts[name] ?? "");
     tick(article);
-    if (wasAtEnd && before && before.state !== turn.state) this.toEnd();
+    if (before) this.#keepInView(article, turn);
     return before && before.state !== turn.state ? turn.announce : null;
   }
 
@@ -41,13 +42,22 @@ export class Chat {
     return last?.dataset.state === "question" ? last.dataset.task : null;
   }
 
-  // The newest request, from its first line.
+  // Some request waits for the person.
+  waits() { return [...this.states.values()].some(({ state }) => state === "approval"); }
+
+  // The newest request, from its first line; and along with it as it grows, until the person scrolls.
+  follow() { this.following = true; this.toLast(); }
+
   toLast() {
     const last = $$(".turn", this.host).at(-1);
     if (last) this.host.scrollTop = last.offsetTop - this.host.offsetTop;
   }
 
-  toEnd() { this.host.scrollTop = this.host.scrollHeight; }
+  #keepInView(article, turn) {
+    if (!this.following || article !== $$(".turn", this.host).at(-1)) return;
+    this.toLast();
+    if (turn.state === "approval") $(".approval", article)?.scrollIntoView({ block: "nearest" });
+  }
 
   #article(task) {
     const found = $(`[data-task="${CSS.escape(task)}"].turn`, this.host);

@@ -13,8 +13,9 @@ const URNS = {
 
 const clock = (seconds) => new Date(seconds * 1000).toLocaleTimeString();
 
-function actorRows(act) {
-  if (!act) return el("dd", { class: "none" }, "none: nobody acts for somebody else");
+function actorRows(hop) {
+  const { act } = hop;
+  if (!act) return el("dd", { class: "none" }, hop.jti ? "none: nobody acts for somebody else" : null);
   const inner = act.act ? el("div", { class: "act" }, nested(act.act), el("span", { class: "gloss" }, "history, for audit only")) : null;
   return el("dd", {}, act.sub, " ", el("span", { class: "gloss" }, "acts now"), inner);
 }
@@ -30,7 +31,7 @@ function value(text, gloss, changed) {
 
 function rows(hop, before) {
   const changed = (name) => Boolean(before) && JSON.stringify(before[name]) !== JSON.stringify(hop[name]);
-  const act = actorRows(hop.act);
+  const act = actorRows(hop);
   if (changed("act") && hop.act) act.classList.add("changed");
   const subject = hop.grant === "s2s" ? "the workload itself" : hop.name ?? null;
   return [
@@ -62,6 +63,7 @@ function scopeLines(hop, before) {
 }
 
 function subjectLine(hop, before) {
+  if (hop.grant === "s2s" && before.grant === "s2s") return line("changed", "→", "subject is ", strong(hop.sub), ", which calls as itself");
   if (hop.grant === "s2s") return line("removed", "−", strong(before.name ?? before.sub ?? "the person"), " stays behind: the service calls as itself");
   if (hop.sub === before.sub) return line("same", "=", `same person, ${hop.name ?? hop.sub}`);
   return line("changed", "→", "subject is ", strong(hop.sub), hop.grant === "in-task" ? `, as the bank knows ${say.first(hop)}` : "");
@@ -79,7 +81,7 @@ function actorLines(hop, before) {
 function lifeLine(hop, before) {
   if (!hop.exp || !before.exp) return [];
   const less = Math.round(before.exp - hop.exp);
-  if (hop.parent_jti && less >= 0) return [line("same", "=", less ? `ends ${less} s before the token it came from` : "ends with the token it came from")];
+  if (hop.grant === "obo" && less >= 0) return [line("same", "=", less ? `ends ${less} s before the token it came from` : "ends with the token it came from")];
   return [];
 }
 
@@ -115,7 +117,7 @@ export function drawClaims(host, trail, chosen, { step, close }) {
       hop.hint ? el("p", {}, hop.hint) : null,
       el("p", { class: "mono soft" }, [hop.code, hop.rule].filter(Boolean).join("  ·  "))) : "",
     el("div", { class: "halves" },
-      el("div", {}, el("h4", {}, "Claims of this hop's token"), el("dl", {}, rows(hop, before))),
+      el("div", {}, el("h4", {}, hop.jti ? "Claims of this hop's token" : "What was asked for; no token was issued"), el("dl", {}, rows(hop, before))),
       el("div", {}, el("h4", {}, number ? `Different from hop ${number}` : "Where it came from"),
         el("ul", { class: "differences", "data-testid": "differences" }, difference(hop, before)))));
 }

@@ -25,7 +25,8 @@ export class Panels {
   async show(task) {
     if (this.task !== task) { this.task = task; this.chosen = null; this.pinned = false; }
     this.onTask(task);
-    if (!this.trails.has(task)) {
+    // The trail of a task under way arrives by itself.
+    if (!this.trails.has(task) && !this.turns.get(task)?.open) {
       try { this.trails.set(task, (await getJson(`/tasks/${encodeURIComponent(task)}/trail`)).trail); }
       catch { this.trails.set(task, { task, hops: [], version: 0 }); }
     }
@@ -36,7 +37,7 @@ export class Panels {
   turn(turn) {
     this.turns.set(turn.task, turn);
     if (turn.task !== this.task) return;
-    this.#lead();
+    this.redraw();
     if (this.tab === "plan") this.#load("plan");
   }
 
@@ -60,7 +61,7 @@ export class Panels {
     $("#trail-content").hidden = !some;
     if (!some) return;
     if (!this.pinned) this.chosen = this.#telling(trail);
-    const choice = { chosen: this.chosen, fresh, choose: (hop, pin) => this.choose(hop, pin) };
+    const choice = { chosen: this.chosen, fresh, waits: this.turns.get(this.task)?.waits, choose: (hop, pin) => this.choose(hop, pin) };
     drawPicture($("#trail-picture"), trail, choice);
     drawList($("#trail-list"), trail, choice);
     drawTable($("#trail-table"), trail);
@@ -75,9 +76,9 @@ export class Panels {
     this.#claims();
   }
 
-  // Without a choice of the person's own: the refusal if there is one, else the first hop made on somebody's behalf.
+  // Without a choice of the person's own: the refusal, the approved operation, or the first hop made on somebody's behalf.
   #telling(trail) {
-    return (trail.hops.find(say.refused) ?? trail.hops.find((hop) => hop.grant === "obo") ?? trail.hops.at(-1)).hop;
+    return (trail.hops.find(say.refused) ?? trail.hops.find((hop) => hop.grant === "in-task") ?? trail.hops.find((hop) => hop.grant === "obo") ?? trail.hops.at(-1)).hop;
   }
 
   #claims() {

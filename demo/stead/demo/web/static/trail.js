@@ -97,13 +97,24 @@ function animate({ line, disc, distance }) {
   disc?.animate([{ transform: `translateX(${-(distance - Math.sign(distance) * 30)}px)` }, { transform: "none" }], { duration: 520, easing: "cubic-bezier(.3,.7,.3,1)" });
 }
 
-export function drawPicture(host, trail, { choose, chosen, fresh = new Set() }) {
+// What is still to come: an agent that waits for the person.
+function pending(waits, ids, at, y, width) {
+  if (!waits || !ids.includes(waits.agent)) return null;
+  const x = at(waits.agent);
+  const words = `waits for ${say.person().first}'s approval at ${waits.provider}`;
+  const toRight = x + 18 + words.length * 6.2 < width - RIGHT;
+  return svg("g", { class: "pending grant-in-task", "data-testid": "trail-waits" },
+    svg("circle", { cx: x, cy: y, r: 6 }),
+    svg("text", { class: "words", x: toRight ? x + 16 : x - 16, y: y + 4, "text-anchor": toRight ? "start" : "end" }, words));
+}
+
+export function drawPicture(host, trail, { choose, chosen, waits, fresh = new Set() }) {
   const width = Math.max(host.clientWidth, 520);
   const ids = columns(trail.hops);
   const logins = new Set(trail.hops.filter((hop) => hop.grant === "login").map((hop) => hop.caller));
   const usable = width - LEFT - RIGHT - 60;
   const at = (id) => LEFT + 34 + (ids.length > 1 ? (ids.indexOf(id) * usable) / (ids.length - 1) : 0);
-  const height = HEAD + trail.hops.length * ROW + 8;
+  const height = HEAD + trail.hops.length * ROW + (waits ? 40 : 8);
   const rows = trail.hops.map((hop, index) => row(hop, index, at, width, choose, chosen));
   const focused = document.activeElement?.dataset?.hop;
   host.replaceChildren(svg("svg", {
@@ -112,7 +123,7 @@ export function drawPicture(host, trail, { choose, chosen, fresh = new Set() }) 
   },
   ids.map((id) => header(id, at(id), logins.has(id))),
   ids.map((id) => svg("path", { class: "lifeline", d: `M${at(id)} ${HEAD}V${height}` })),
-  rows.map(({ node }) => node)));
+  rows.map(({ node }) => node), pending(waits, ids, at, height - 22, width)));
   if (focused) host.querySelector(`[data-hop="${CSS.escape(focused)}"]`)?.focus({ preventScroll: true });
   trail.hops.forEach((hop, index) => { if (fresh.has(hop.hop)) animate(rows[index]); });
   tick(host);

@@ -23,7 +23,6 @@ export const first = (hop) => (hop.name ? hop.name.split(" ")[0] : people.first)
 export const initial = (hop) => (hop.name ?? people.name).charAt(0).toUpperCase();
 export const carriesPerson = (hop) => hop.grant !== "s2s";
 export const refused = (hop) => hop.decision === "deny" || hop.outcome === "refused";
-export const waiting = (hop) => !refused(hop) && !hop.ended && ["auth-required", "step_up", "consent"].includes(hop.outcome ?? hop.decision);
 export const scopes = (hop) => (Array.isArray(hop.scope) ? hop.scope : (hop.scope ?? "").split(" ").filter(Boolean));
 export const operation = (hop) => hop.resource || hop.operation || "call";
 export const grantClass = (hop) => (refused(hop) ? "refused" : `grant-${hop.grant}`);
@@ -40,7 +39,6 @@ export function grantWords(hop) {
 
 export function stateWords(hop) {
   if (refused(hop)) return `refused: ${hop.code ?? hop.rule ?? "denied"}`;
-  if (waiting(hop)) return `${grantWords(hop)}, waiting for ${people.first}`;
   return grantWords(hop) + (hop.confirmed === false ? ", not confirmed yet" : "");
 }
 
