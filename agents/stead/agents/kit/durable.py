@@ -7,6 +7,7 @@ steps runs again after a restart.
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -139,6 +140,8 @@ async def close() -> None:
         one.cancel()
     await asyncio.gather(*waiting, return_exceptions=True)
     engine.dbos.destroy(workflow_completion_timeout_sec=0)
+    # DBOS had made its own pool the loop's default, and has just shut it down.
+    asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor())
     engine.host = None
 
 

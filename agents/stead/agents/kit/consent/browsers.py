@@ -41,14 +41,14 @@ redirects = Table(
     Column("purpose", String, nullable=False),
     Column("challenge", String, nullable=False),
     Column("used", Boolean, nullable=False),
-    Column("begun", Float, nullable=False),
     Column("expires", Float, nullable=False),
 )
 
 
 class Purpose(StrEnum):
-    """Why a browser was sent away."""
+    """Why a browser was sent away. `RECOGNIZE`: to find out who is signed in already, without asking anybody."""
 
+    RECOGNIZE = "recognize"
     SIGN_IN = "sign-in"
     CONSENT = "consent"
 
@@ -68,7 +68,6 @@ class Redirect:
 
     purpose: Purpose
     challenge: str
-    begun: float
     request: AuthorizationRequest | None
 
 
@@ -104,7 +103,7 @@ class Browsers:
         now, digest = self._clock(), _digest(request.state)
         self._vault.put(_REDIRECTS, digest, "request", json.dumps(request.to_json()).encode())
         row: Json = {"digest": digest, "browser": _digest(cookie), "purpose": purpose.value, "challenge": challenge}
-        row |= {"used": False, "begun": now, "expires": now + LIFETIME}
+        row |= {"used": False, "expires": now + LIFETIME}
         async with self._engine.begin() as connection:
             late = select(redirects.c.digest).where(redirects.c.expires <= now)
             for old in (await connection.execute(late)).scalars().all():
@@ -128,7 +127,7 @@ class Browsers:
         stored = self._vault.get(_REDIRECTS, row["digest"], "request") if is_first else None
         self._vault.forget(_REDIRECTS, row["digest"])
         request = None if stored is None else AuthorizationRequest.from_json(json.loads(stored))
-        return Redirect(Purpose(row["purpose"]), row["challenge"], row["begun"], request)
+        return Redirect(Purpose(row["purpose"]), row["challenge"], request)
 
 
 def new_cookie() -> str:

@@ -8,14 +8,22 @@ import json
 import logging
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol
 
 from stead.agents.kit.challenges import Answered, Question
 from stead.agents.kit.consent import words
 from stead.agents.kit.consent.browsers import Browsers, Purpose, Redirect, Visitor, new_cookie
 from stead.agents.kit.consent.words import Page
 from stead.agents.kit.parking import Parking
-from stead.identity.errors import AccessDenied, GrantRefused, IdentityError, InvalidToken, ProviderUnavailable
+from stead.identity.errors import (
+    AccessDenied,
+    ConsentRequired,
+    GrantRefused,
+    IdentityError,
+    InvalidToken,
+    ProviderUnavailable,
+    StepUpRequired,
+)
 from stead.identity.flows import (
     AuthorizationCode,
     AuthorizationRequest,
@@ -100,8 +108,8 @@ class Desk:
             return Shown(words.FOREIGN)
         if redirect.request is None:
             return Shown(self._closed(question) or words.FOREIGN)
-        if redirect.purpose is Purpose.SIGN_IN:
-            return await self._signed_in(question, redirect, redirect.request, pairs)
+        if redirect.purpose is not Purpose.CONSENT:
+            return await self._signed_in(question, redirect, pairs, cookie)
         return Shown(await self._answered(question, redirect.request, pairs, cookie))
 
     def _closed(self, question: Question) -> Page | None:
@@ -113,35 +121,46 @@ class Desk:
 
     # ---- who is it?
 
-    async def _to_sign_in(self, question: Question, cookie: str) -> Outcome:
+    async def _to_sign_in(self, question: Question, cookie: str, purpose: Purpose = Purpose.RECOGNIZE) -> Outcome:
         workload = self._workload
         metadata = await workload.metadata()
-        request = begin(workload.client, metadata, redirect_uri=self._callback, scopes=LOGIN_SCOPES)
-        await self._browsers.send(cookie, Purpose.SIGN_IN, question.challenge.id, request)
+        extra = {"prompt": "none"} if purpose is Purpose.RECOGNIZE else {}
+        request = begin(workload.client, metadata, redirect_uri=self._callback, scopes=LOGIN_SCOPES, extra=extra)
+        await self._browsers.send(cookie, purpose, question.challenge.id, request)
         return Go(request.url, cookie)
 
     async def _signed_in(
-        self, question: Question, redirect: Redirect, request: AuthorizationRequest, pairs: list[tuple[str, str]]
+        self, question: Question, redirect: Redirect, pairs: list[tuple[str, str]], cookie: str
     ) -> Outcome:
-        workload, link = self._workload, question.challenge.link
+        link = question.challenge.link
         try:
-            code = validate_callback(request, pairs)
-            metadata = await workload.metadata()
-            tokens = await workload.run(redeem(workload.client, metadata, request, code, now=workload.clock()))
+            visitor = await self._visitor(redirect.request, pairs)
+        except (StepUpRequired, ConsentRequired):
+            if redirect.purpose is Purpose.RECOGNIZE:
+                return await self._to_sign_in(question, cookie, Purpose.SIGN_IN)
+            return Shown(words.try_again("your company", link))
         except IdentityError as error:
             log.info("sign-in at the desk failed: %s", error.description)
             return Shown(words.try_again("your company", link))
-        claims = tokens.id_token or {}
-        visitor = Visitor(request.issuer, str(claims["sub"]), str(claims.get("name", claims["sub"])))
         cookie = await self._browsers.sign_in(visitor)
         if not _is_subject(visitor, question):
             return Shown(words.not_yours(visitor.name), cookie)
-        if _was_silent(claims, redirect.begun):
+        if redirect.purpose is Purpose.RECOGNIZE:
             return Go(link, cookie)
         # Browsers hold the login form's form-action against every redirect that follows its submission, so the
         # chain ends here and a new navigation begins (CSP3 s6.4.2).
         provider, told = question.challenge.provider.name, question.operation.explanation
         return Shown(words.signed_in(visitor.name, provider, told, link), cookie)
+
+    async def _visitor(self, request: AuthorizationRequest | None, pairs: list[tuple[str, str]]) -> Visitor:
+        if request is None:
+            raise InvalidToken("The answer was used before.")
+        workload = self._workload
+        code = validate_callback(request, pairs)
+        metadata = await workload.metadata()
+        tokens = await workload.run(redeem(workload.client, metadata, request, code, now=workload.clock()))
+        claims = tokens.id_token or {}
+        return Visitor(request.issuer, str(claims["sub"]), str(claims.get("name", claims["sub"])))
 
     # ---- do they agree?
 
@@ -275,12 +294,6 @@ _CLOSED = {
 def _is_subject(visitor: Visitor, question: Question) -> bool:
     challenge = question.challenge
     return (visitor.issuer, visitor.subject) == (challenge.subject_issuer, challenge.subject)
-
-
-def _was_silent(claims: Any, begun: float) -> bool:
-    """True when the person was signed in already, and so submitted no form on the way."""
-    signed_in = claims.get("auth_time")
-    return isinstance(signed_in, int) and signed_in < int(begun)
 
 
 def _code_name(challenge: str) -> str:
