@@ -1,9 +1,7 @@
 """An agent: a name, skills, and what they need elsewhere. Its app joins the A2A edge, the pages and the runtime."""
 
 import asyncio
-import json
 import re
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
@@ -141,10 +139,12 @@ class Agent:
     def _join(self, home: Home) -> str:
         from stead.identity.joining import join
 
-        url = asyncio.run(join(self.client_id.removesuffix("-agent"), "agent", home, scopes=self._wanted)).url
-        sys.stdout.write(f"{self.name} serves at {url}\nLet the network use it: stead registry add {url} --as admin\n")
-        sys.stdout.flush()
-        return url
+        if any(skill.provider for skill in self.skills.values()):
+            raise ConfigurationError(
+                f"{self.name} asks persons, so it cannot join by itself.",
+                hint="Its pages need a redirect URI at both providers: have it registered there.",
+            )
+        return asyncio.run(join(self.name, "agent", home, scopes=self._wanted)).url
 
     @property
     def _wanted(self) -> tuple[str, ...]:
@@ -163,10 +163,12 @@ def _by_server(needs: Sequence[str]) -> Mapping[str, tuple[str, ...]]:
 
 def server_url(name: str, home: Home) -> str:
     """Where the MCP server `name` is: one of the network's own, or one that joined it. Raises `ConfigurationError`."""
+    from stead.identity.joining import joined_url
+
     known = home.network.mcp_servers
-    joined = home.folder("joined") / f"{name}-mcp.json"
-    if name in known:
-        return known[name]
-    if joined.exists():
-        return str(json.loads(joined.read_text())["url"])
-    raise ConfigurationError(f"There is no MCP server {name}.", hint=f"The network has {', '.join(known) or 'none'}.")
+    url = known.get(name) or joined_url(home, f"{name.replace('_', '-')}-mcp")
+    if url is None:
+        raise ConfigurationError(
+            f"There is no MCP server {name}.", hint=f"The network has {', '.join(known) or 'none'}."
+        )
+    return url
