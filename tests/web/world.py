@@ -7,7 +7,7 @@ import asyncio
 import json
 import socket
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
 import uvicorn
@@ -144,11 +144,18 @@ class SampleBroker:
 class World:
     """The running network."""
 
-    def __init__(self, home: Home, broker: SampleBroker, web: Workload) -> None:
+    def __init__(self, home: Home, broker: SampleBroker, stack: AsyncExitStack) -> None:
         self.home = home
         self.broker = broker
-        self.web = web
         self.url = home.network.web
+        self._stack = stack
+
+    async def start_web(self) -> None:
+        """Starts the web, again if it ran: a new process in all but name, on the same state directory."""
+        await self._stack.aclose()
+        host, port = self.url.removeprefix("http://").split(":")
+        app = web_app(Workload.open("finport-web", home=self.home))
+        await self._stack.enter_async_context(_serving({"web": (app, _listening(host, int(port)))}))
 
 
 @asynccontextmanager
@@ -158,18 +165,18 @@ async def running(home: Home) -> AsyncIterator[World]:
     network = _network({name: f"http://{one.getsockname()[0]}:{one.getsockname()[1]}" for name, one in sockets.items()})
     home.record(network)
     broker = SampleBroker(network.broker)
-    web = Workload.open("finport-web", home=home)
     apps: dict[str, ASGIApp] = {
         "corporate_idp": corporate(home, network.corporate_idp),
         "broker": _protected(Workload.open("broker", home=home), broker, "jsonrpc", ("broker:ask", "registry:admin")),
         "trail": _protected(Workload.open("trail", home=home), broker, "http", ("trail:read",)),
         "portfolio": _protected(Workload.open("portfolio-agent", home=home), broker, "jsonrpc", ("portfolio:read",)),
-        "web": web_app(web),
     }
     for name in sockets.keys() - apps.keys():
         sockets[name].close()
-    async with _serving({name: (apps[name], sockets[name]) for name in apps}):
-        yield World(home, broker, web)
+    async with _serving({name: (apps[name], sockets[name]) for name in apps}), AsyncExitStack() as stack:
+        world = World(home, broker, stack)
+        await world.start_web()
+        yield world
 
 
 _HOSTS = {"web": 1, "corporate_idp": 2, "bank_idp": 3, "transfer": 4, "broker": 5, "trail": 6, "portfolio": 7}
@@ -203,9 +210,10 @@ def _protected(workload: Workload, broker: SampleBroker, protocol: Any, scopes: 
     )
 
 
-def _listening(host: str) -> socket.socket:
+def _listening(host: str, port: int = 0) -> socket.socket:
     one = socket.socket()
-    one.bind((host, 0))
+    one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    one.bind((host, port))
     one.listen(128)
     return one
 

@@ -130,14 +130,16 @@ class Cheating:
 
 def _told(reply: httpx.Response) -> Json:
     challenge = reply.headers.get("www-authenticate", "")
-    code = _parameter(challenge, "error") or "no error code"
+    code = _parameter(challenge, "error")
     try:
         error = reply.json().get("error")
     except (ValueError, AttributeError):
         error = None
     words = error.get("message") if isinstance(error, dict) else error
     description = _parameter(challenge, "error_description") or sentence(words) or "No reason was given."
-    return _outcome(reply.status_code < 400, description, None, f"HTTP {reply.status_code}, {code}")
+    return _outcome(
+        reply.status_code < 400, description, None, f"HTTP {reply.status_code}" + (f", {code}" if code else "")
+    )
 
 
 def _outcome(succeeded: bool, description: str, hint: str | None, detail: str) -> Json:

@@ -78,7 +78,8 @@ def _headers(form_origins: Iterable[str]) -> tuple[tuple[str, str], ...]:
     return (
         ("content-security-policy", "; ".join(policy)),
         ("x-content-type-options", "nosniff"),
-        ("referrer-policy", "no-referrer"),
+        # Not no-referrer: with it a browser sends `Origin: null` from our own forms.
+        ("referrer-policy", "same-origin"),
         ("cross-origin-opener-policy", "same-origin"),
         ("cross-origin-resource-policy", "same-origin"),
         ("permissions-policy", "camera=(), geolocation=(), microphone=(), payment=()"),

@@ -150,8 +150,8 @@ def _step(step: Json, progress: Mapping[str, Any], state: State) -> Step:
     provider = _object(identity.get("in_task"))
     said = str(progress.get("state", "waiting")).lower().replace("task_state_", "")
     now = _STEP_STATES.get(said, said)
-    if state not in OPEN and now in ("waiting", "running"):
-        now = "skipped"
+    if state not in OPEN and now in ("waiting", "running", "needs-you"):
+        now = "canceled" if state == "canceled" else "skipped"
     note = progress.get("note")
     return Step(
         id=str(step.get("id", "")),

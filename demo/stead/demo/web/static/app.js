@@ -62,7 +62,15 @@ function receive(turn) {
   const news = chat.receive(turn);
   if (news) say(news, turn.state === "approval");
   panels.turn(turn);
+  settle();
+}
+
+// What depends on all requests together: the badge on narrow pages, and what the field is for.
+function settle() {
   $("#needs-you").hidden = !chat.waits();
+  const answering = chat.openQuestion() !== null;
+  $("#goal").placeholder = answering ? "Answer the question above" : "Ask, or choose an example";
+  $("#send").textContent = answering ? "Answer" : "Ask";
 }
 
 let stream = null;
@@ -155,7 +163,7 @@ async function start() {
     chips(state.examples);
     chat.begin(state.turns, state.examples);
     state.turns.forEach((turn) => panels.turn(turn));
-    $("#needs-you").hidden = !chat.waits();
+    settle();
     if (state.trouble) notice("broker", state.trouble, { bad: true });
     const last = state.turns.at(-1);
     chat.toLast();

@@ -37,6 +37,7 @@ export class Chat {
 
   mark(task) { for (const article of $$(".turn", this.host)) article.dataset.shown = String(article.dataset.task === task); }
 
+  // The request whose question the next sentence answers, if there is one.
   openQuestion() {
     const last = $$(".turn", this.host).at(-1);
     return last?.dataset.state === "question" ? last.dataset.task : null;

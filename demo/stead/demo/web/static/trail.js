@@ -129,8 +129,8 @@ export function drawPicture(host, trail, { choose, chosen, waits, fresh = new Se
   tick(host);
 }
 
-export function drawList(host, trail, { choose, chosen }) {
-  host.replaceChildren(...trail.hops.map((hop, index) => el("li", {},
+export function drawList(host, trail, { choose, chosen, waits }) {
+  const rows = trail.hops.map((hop, index) => el("li", {},
     el("button", {
       type: "button", class: say.grantClass(hop), "aria-pressed": String(chosen === hop.hop), "data-testid": "trail-item",
       "data-hop": hop.hop, "data-grant": hop.grant, "data-decision": hop.decision, onclick: () => choose(hop.hop, true),
@@ -139,7 +139,9 @@ export function drawList(host, trail, { choose, chosen }) {
     el("span", { class: "path" }, `${index + 1}. ${pathWords(hop)}`),
     hop.exp && !say.refused(hop) ? el("span", { class: "num small soft", "data-ends": hop.exp, "data-over": "expired" }) : null,
     el("span", { class: "words" }, say.stateWords(hop)),
-    el("span", { class: "scope" }, `${say.operation(hop)}  ·  ${say.scopes(hop).join(" ")}`)))));
+    el("span", { class: "scope" }, `${say.operation(hop)}  ·  ${say.scopes(hop).join(" ")}`))));
+  if (waits) rows.push(el("li", { class: "awaited" }, `${say.member(waits.agent).title} waits for ${say.person().first}'s approval at ${waits.provider}`));
+  host.replaceChildren(...rows);
   tick(host);
 }
 
