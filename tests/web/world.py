@@ -20,7 +20,9 @@ from stead.demo.network.providers import corporate
 from stead.demo.web import web_app
 from stead.identity.home import Home, Network
 from stead.identity.policy import Policy
+from stead.identity.settings import LoginSettings, Settings
 from stead.identity.types import ASGIApp
+from stead.identity.verifier import TrustedIssuer
 from stead.identity.workload import Workload
 from tests.web import samples
 
@@ -144,7 +146,10 @@ class SampleBroker:
 class World:
     """The running network."""
 
-    def __init__(self, home: Home, broker: SampleBroker, stack: AsyncExitStack) -> None:
+    def __init__(
+        self, home: Home, broker: SampleBroker, stack: AsyncExitStack, settings: Settings | None = None
+    ) -> None:
+        self._settings = settings
         self.home = home
         self.broker = broker
         self.url = home.network.web
@@ -154,27 +159,32 @@ class World:
         """Starts the web, again if it ran: a new process in all but name, on the same state directory."""
         await self._stack.aclose()
         host, port = self.url.removeprefix("http://").split(":")
-        app = web_app(Workload.open("finport-web", home=self.home))
+        app = web_app(Workload.open("finport-web", home=self.home, settings=self._settings))
         await self._stack.enter_async_context(_serving({"web": (app, _listening(host, int(port)))}))
 
 
 @asynccontextmanager
-async def running(home: Home) -> AsyncIterator[World]:
-    """Serves it all until the block ends."""
+async def running(home: Home, foreign: LoginSettings | None = None) -> AsyncIterator[World]:
+    """Serves it all until the block ends; people sign in at the `foreign` provider if there is one."""
     sockets = {name: _listening(f"127.0.0.{last}") for name, last in _HOSTS.items()}
     network = _network({name: f"http://{one.getsockname()[0]}:{one.getsockname()[1]}" for name, one in sockets.items()})
     home.record(network)
     broker = SampleBroker(network.broker)
     apps: dict[str, ASGIApp] = {
         "corporate_idp": corporate(home, network.corporate_idp),
-        "broker": _protected(Workload.open("broker", home=home), broker, "jsonrpc", ("broker:ask", "registry:admin")),
+        "broker": _protected(
+            Workload.open("broker", home=home, issuers=_trusted(foreign, network)),
+            broker,
+            "jsonrpc",
+            ("broker:ask", "registry:admin"),
+        ),
         "trail": _protected(Workload.open("trail", home=home), broker, "http", ("trail:read",)),
         "portfolio": _protected(Workload.open("portfolio-agent", home=home), broker, "jsonrpc", ("portfolio:read",)),
     }
     for name in sockets.keys() - apps.keys():
         sockets[name].close()
     async with _serving({name: (apps[name], sockets[name]) for name in apps}), AsyncExitStack() as stack:
-        world = World(home, broker, stack)
+        world = World(home, broker, stack, None if foreign is None else _settings(foreign, network))
         await world.start_web()
         yield world
 
@@ -197,6 +207,16 @@ def _network(urls: dict[str, str]) -> Network:
             name: f"http://127.0.0.9:{port}" for port, name in enumerate(("holdings", "quotes", "payments"), 1)
         },
     )
+
+
+def _settings(foreign: LoginSettings, network: Network) -> Settings:
+    """Settings of a web whose people sign in elsewhere."""
+    return Settings(login=foreign.model_copy(update={"resource": network.broker}))
+
+
+def _trusted(foreign: LoginSettings | None, network: Network) -> list[TrustedIssuer]:
+    trusted = [TrustedIssuer(network.corporate_idp)]
+    return trusted if foreign is None else [*trusted, TrustedIssuer(foreign.issuer, foreign.algorithms)]
 
 
 def _protected(workload: Workload, broker: SampleBroker, protocol: Any, scopes: tuple[str, ...]) -> ASGIApp:

@@ -12,6 +12,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
+from stead.demo.web.doors import Doors
 from stead.demo.web.pages import FOLDER
 from stead.demo.web.protection import Protected
 from stead.demo.web.site import Site
@@ -37,17 +38,17 @@ def web_app(workload: Workload) -> ASGIApp:
             yield
 
     handlers = {IdentityError: _refused, HTTPException: _not_here, Exception: _failed}
-    app = Starlette(routes=_routes(Views(site)), lifespan=lifespan, exception_handlers=handlers)
+    app = Starlette(routes=_routes(Doors(site), Views(site)), lifespan=lifespan, exception_handlers=handlers)
     issuer = urlsplit(site.provider.issuer)
     return Protected(app, origin=workload.url, form_origins=(f"{issuer.scheme}://{issuer.netloc}",))
 
 
-def _routes(views: Views) -> list[Route | Mount]:
+def _routes(doors: Doors, views: Views) -> list[Route | Mount]:
     return [
-        Route("/", views.home),
-        Route("/login", views.sign_in, methods=["GET", "POST"]),
-        Route("/callback", views.callback),
-        Route("/logout", views.sign_out, methods=["POST"]),
+        Route("/", doors.home),
+        Route("/login", doors.sign_in, methods=["GET", "POST"]),
+        Route("/callback", doors.callback),
+        Route("/logout", doors.sign_out, methods=["POST"]),
         Route("/session", views.session),
         Route("/state", views.state),
         Route("/events", views.events),

@@ -20,6 +20,7 @@ from stead.identity.types import Json
 from stead.identity.vault import Vault
 from stead.identity.workload import Workload
 
+COOKIE = "finport"
 SWEEP = 60.0
 DIRECTORY_AGE = 15.0
 _log = logging.getLogger(__name__)

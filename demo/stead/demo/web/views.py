@@ -1,26 +1,23 @@
-"""What the browser asks for: two pages, some JSON for the page's script, and one stream."""
+"""What the page's script asks for: JSON, and one stream."""
 
 import asyncio
 import json
 import re
 from collections.abc import AsyncIterator
 from typing import Any
-from urllib.parse import parse_qs
 
 from sse_starlette import EventSourceResponse, ServerSentEvent
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
+from starlette.responses import JSONResponse, Response
 
 from stead.demo.web.pages import Person, participants, person_json, render
-from stead.demo.web.protection import body_json, bounded_body, check_csrf
-from stead.demo.web.session import LONGEST, Session
-from stead.demo.web.site import Site
+from stead.demo.web.protection import body_json
+from stead.demo.web.session import Session
+from stead.demo.web.site import COOKIE, Site
 from stead.demo.web.turns import read_turn
-from stead.demo.web.typeset import host
 from stead.identity.errors import IdentityError, InvalidRequest, InvalidToken
 from stead.identity.types import Json
 
-COOKIE, LOGIN_COOKIE = "finport", "finport-login"
 IDLE = 15.0
 _TASK = re.compile(r"[\w.:-]{1,64}")
 _MESSAGE = re.compile(r"[\w-]{8,64}")
@@ -32,48 +29,6 @@ class Views:
 
     def __init__(self, site: Site) -> None:
         self._site = site
-
-    async def home(self, request: Request) -> Response:
-        """The page of whoever is signed in, else the landing page."""
-        session = self._site.sessions.find(request.cookies.get(COOKIE))
-        if session is None:
-            return self._landing(_message(request), anew="signed-out" in request.query_params)
-        cheats = self._site.cheating.offered
-        return HTMLResponse(render("page.html", csrf=session.csrf, person=Person(session.name), cheats=cheats))
-
-    async def sign_in(self, request: Request) -> Response:
-        """Off to the provider."""
-        try:
-            url, cookie = await self._site.login.begin(anew="anew" in request.query_params)
-        except IdentityError as error:
-            return self._landing(_sentence(error), status=error.status)
-        answer = RedirectResponse(url, 303)
-        self._set(answer, LOGIN_COOKIE, cookie, path="/callback")
-        return answer
-
-    async def callback(self, request: Request) -> Response:
-        """Back from the provider."""
-        cookie = request.cookies.get(LOGIN_COOKIE)
-        try:
-            opened, _ = await self._site.login.finish(cookie, request.query_params.multi_items())
-        except IdentityError as error:
-            answer: Response = self._landing(_sentence(error), status=error.status)
-        else:
-            await self._end_former(request)
-            answer = RedirectResponse("/", 303)
-            self._set(answer, COOKIE, opened, max_age=int(LONGEST))
-        answer.delete_cookie(LOGIN_COOKIE, path="/callback", httponly=True, samesite="lax")
-        return answer
-
-    async def sign_out(self, request: Request) -> Response:
-        """Ends the session."""
-        session = self._site.sessions.find(request.cookies.get(COOKIE))
-        if session is not None:
-            check_csrf(session, await _form_field(request, "csrf"))
-            await self._site.sign_out(session)
-        answer = RedirectResponse("/?signed-out", 303)
-        answer.delete_cookie(COOKIE, httponly=True, samesite="lax")
-        return answer
 
     async def session(self, request: Request) -> Response:
         """Whether the session lives."""
@@ -202,33 +157,11 @@ class Views:
             raise InvalidRequest("This is being sent already.", hint="Wait a moment.")
         return await self._site.following.told(session, await self._site.broker.task(session, task))
 
-    async def _end_former(self, request: Request) -> None:
-        """The session that this browser had before is not left behind when somebody signs in anew."""
-        former = self._site.sessions.find(request.cookies.get(COOKIE))
-        if former is not None:
-            await self._site.sign_out(former)
-
     def _session(self, request: Request) -> Session:
         session = self._site.sessions.find(request.cookies.get(COOKIE))
         if session is None:
             raise InvalidToken("You are not signed in, or your session has ended.", hint="Sign in again.")
         return session
-
-    def _landing(self, message: str | None, *, status: int = 200, anew: bool = False) -> HTMLResponse:
-        provider = self._site.provider
-        page = render(
-            "landing.html",
-            provider=provider.name,
-            provider_host=host(provider.issuer),
-            message=message,
-            calm=anew,
-            anew=anew,
-        )
-        return HTMLResponse(page, status)
-
-    def _set(self, answer: Response, name: str, value: str, *, path: str = "/", max_age: int | None = None) -> None:
-        secure = self._site.workload.url.startswith("https:")
-        answer.set_cookie(name, value, path=path, max_age=max_age, httponly=True, samesite="lax", secure=secure)
 
 
 def failing(error: Exception) -> Response:
@@ -262,20 +195,6 @@ def _task(request: Request) -> str:
     if not _TASK.fullmatch(task):
         raise InvalidRequest("There is no such request.")
     return task
-
-
-async def _form_field(request: Request, name: str) -> str | None:
-    body = await bounded_body(request)
-    values = parse_qs(body.decode("ascii", "replace"), max_num_fields=8).get(name, [])
-    return values[0] if len(values) == 1 else None
-
-
-def _message(request: Request) -> str | None:
-    return (
-        "You are signed out. What waits for you stays with the broker."
-        if "signed-out" in request.query_params
-        else None
-    )
 
 
 def _sentence(error: IdentityError) -> str:

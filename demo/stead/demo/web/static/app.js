@@ -6,8 +6,13 @@ import { Panels } from "./panels.js";
 import { getJson, post } from "./server.js";
 import { introduce } from "./words.js";
 
-const chat = new Chat($("#turns"), { choose: (task) => panels.show(task), send: ask, decline, cancel });
+const chat = new Chat($("#turns"), { choose: showTask, send: ask, decline, cancel });
 const panels = new Panels({ onTask: (task) => chat.mark(task) });
+
+// On a narrow page only one side is in view.
+const look = (view) => $(`.switch [data-view="${view}"]`).click();
+
+function showTask(task) { panels.show(task); look("trail"); }
 
 function say(text, loud = false) { $(loud ? "#alert" : "#announce").textContent = text; }
 
