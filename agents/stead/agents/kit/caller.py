@@ -91,7 +91,7 @@ def invalid(error: IdentityError) -> InvalidParamsError:
     data: Json = {"code": error.code, **({"hint": error.hint} if error.hint else {})}
     fields = error.details.get("fields", ())
     if fields:
-        data["errors"] = [{"loc": [name], "msg": why} for name, why in fields]
+        data["errors"] = [{"field": name, "message": why} for name, why in fields]
     return InvalidParamsError(error.description, data)
 
 

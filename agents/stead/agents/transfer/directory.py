@@ -5,9 +5,8 @@ Payees are known by the aliases that their owner gave them; there is no payment 
 
 import re
 import sqlite3
-import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -50,8 +49,7 @@ class Directory:
     """Payees and account links, in a SQLite file of the agent's own."""
 
     def __init__(self, path: Path) -> None:
-        self._lock = threading.Lock()
-        self._database = sqlite3.connect(path, timeout=10, check_same_thread=False)
+        self._path = path
         with self._open() as database:
             for table in _TABLES:
                 database.execute(table)
@@ -129,8 +127,8 @@ class Directory:
 
     @contextmanager
     def _open(self) -> Iterator[sqlite3.Connection]:
-        with self._lock, self._database:
-            yield self._database
+        with closing(sqlite3.connect(self._path, timeout=10)) as database, database:
+            yield database
 
 
 def spelling(alias: str) -> tuple[str, ...]:

@@ -4,7 +4,6 @@ The link leads here first, so that a forwarded link, another person's browser or
 completes somebody's task. The credential goes from the provider to the vault, and nowhere else.
 """
 
-import json
 import logging
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ from typing import Protocol
 from stead.agents.kit.challenges import Answered, Question
 from stead.agents.kit.consent import words
 from stead.agents.kit.consent.browsers import Browsers, Purpose, Redirect, Visitor, new_cookie
+from stead.agents.kit.consent.codes import Codes
 from stead.agents.kit.consent.words import Page
 from stead.agents.kit.parking import Parking
 from stead.identity.errors import (
@@ -31,7 +31,6 @@ from stead.identity.flows import (
     begin,
     push,
     redeem,
-    revoke,
     validate_callback,
 )
 from stead.identity.workload import Workload
@@ -73,6 +72,7 @@ class Desk:
         self._parking = parking
         self._links = links
         storage = parking.storage
+        self._codes = Codes(parking.workload, storage.vault)
         self._browsers = Browsers(storage.engine, storage.vault, parking.workload.clock)
 
     @property
@@ -219,10 +219,9 @@ class Desk:
         self, question: Question, visitor: Visitor, request: AuthorizationRequest, code: AuthorizationCode
     ) -> Page:
         """Keeps the code before it is spent, so that a crash in between loses at most one answer, and no money."""
-        kept = json.dumps({"request": request.to_json(), "code": code.reveal()}).encode()
-        vault, challenge = self._parking.storage.vault, question.challenge
-        vault.put(question.owner, challenge.task, _code_name(challenge.id), kept)
-        if not await self._parking.storage.challenges.move(challenge.id, Answered.OPEN, Answered.REDEEMING):
+        self._codes.keep(question, request, code)
+        challenge = question.challenge.id
+        if not await self._parking.storage.challenges.move(challenge, Answered.OPEN, Answered.REDEEMING):
             return words.FOREIGN
         return await self._redeemed(question, visitor)
 
@@ -230,10 +229,10 @@ class Desk:
         """Spends the code that was kept; asks again where that cannot be done any more."""
         provider = question.challenge.provider
         try:
-            tokens = await self._redeem(question)
+            tokens = await self._codes.redeem(question)
             linked = self._links.linked(visitor.issuer, visitor.subject, provider.issuer)
             if linked is None or (tokens.id_token or {}).get("sub") != linked:
-                await self._revoke(provider.issuer, tokens)
+                await self._codes.give_back(provider.issuer, tokens)
                 await self._reopen(question)
                 return words.other_account(provider.name, visitor.name)
         except ProviderUnavailable:
@@ -244,16 +243,6 @@ class Desk:
             return words.try_again(provider.name, question.challenge.link)
         return await self._granted(question, tokens)
 
-    async def _redeem(self, question: Question) -> TokenSet:
-        workload, challenge = self._workload, question.challenge
-        kept = self._parking.storage.vault.get(question.owner, challenge.task, _code_name(challenge.id))
-        if kept is None:
-            raise InvalidToken("The code was not kept.")
-        stored = json.loads(kept)
-        request, code = AuthorizationRequest.from_json(stored["request"]), AuthorizationCode(stored["code"])
-        client, metadata = workload.client_of(request.issuer), await workload.metadata(request.issuer)
-        return await workload.run(redeem(client, metadata, request, code, now=workload.clock()))
-
     async def _granted(self, question: Question, tokens: TokenSet) -> Page:
         challenge, provider = question.challenge, question.challenge.provider
         named = (tokens.id_token or {}).get("consent_id")
@@ -261,26 +250,12 @@ class Desk:
         consent_id = named if isinstance(named, str) else None
         if not await self._parking.grant(challenge, question.owner, tokens.access_token, details, consent_id):
             return words.FOREIGN
-        self._forget_code(question)
+        self._codes.forget(question)
         return words.confirmed(provider.name, question.operation.explanation, self._workload.home.network.web)
 
     async def _reopen(self, question: Question) -> None:
-        self._forget_code(question)
+        self._codes.forget(question)
         await self._parking.storage.challenges.move(question.challenge.id, Answered.REDEEMING, Answered.OPEN)
-
-    def _forget_code(self, question: Question) -> None:
-        challenge = question.challenge
-        self._parking.storage.vault.forget(question.owner, challenge.task, _code_name(challenge.id))
-
-    async def _revoke(self, issuer: str, tokens: TokenSet) -> None:
-        """Gives back what was issued to the wrong person; that it cannot be told now is no reason to use it."""
-        workload = self._workload
-        try:
-            metadata = await workload.metadata(issuer)
-            flow = revoke(workload.client_of(issuer), metadata, tokens.access_token, now=workload.clock())
-            await workload.run(flow)
-        except IdentityError as error:
-            log.info("a token could not be given back: %s", error.description)
 
 
 _CLOSED = {
@@ -294,7 +269,3 @@ _CLOSED = {
 def _is_subject(visitor: Visitor, question: Question) -> bool:
     challenge = question.challenge
     return (visitor.issuer, visitor.subject) == (challenge.subject_issuer, challenge.subject)
-
-
-def _code_name(challenge: str) -> str:
-    return f"code:{challenge}"
