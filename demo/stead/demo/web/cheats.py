@@ -78,7 +78,8 @@ class Cheating:
         """All of them where everything is on this computer, else none."""
         network = self._workload.home.network
         urls = (network.broker, *network.agents.values(), *network.mcp_servers.values())
-        return CHEATS if all(_is_loopback(url) for url in urls) else ()
+        known = {"portfolio", "transfer"} <= network.agents.keys() and "payments" in network.mcp_servers
+        return CHEATS if known and all(_is_loopback(url) for url in urls) else ()
 
     async def attempt(self, name: str, session: Session) -> Json:
         """Makes one attempt and says how it was answered. Raises `InvalidRequest` for one that is not offered."""

@@ -33,7 +33,7 @@ class Protected:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        send = self._with_headers(send)
+        send = self._with_headers(send, "no-cache" if scope["path"].startswith("/static/") else "no-store")
         refused = self._refusal(scope["method"], Headers(scope=scope))
         if refused is None:
             await self._app(scope, receive, send)
@@ -51,11 +51,11 @@ class Protected:
             )
         return None
 
-    def _with_headers(self, send: Send) -> Send:
+    def _with_headers(self, send: Send, cached: str) -> Send:
         async def sending(message: Message) -> None:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
-                for name, value in self._headers:
+                for name, value in (*self._headers, ("cache-control", cached)):
                     headers.setdefault(name, value)
             await send(message)
 
@@ -83,7 +83,6 @@ def _headers(form_origins: Iterable[str]) -> tuple[tuple[str, str], ...]:
         ("cross-origin-opener-policy", "same-origin"),
         ("cross-origin-resource-policy", "same-origin"),
         ("permissions-policy", "camera=(), geolocation=(), microphone=(), payment=()"),
-        ("cache-control", "no-store"),
     )
 
 

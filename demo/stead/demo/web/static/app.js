@@ -72,6 +72,7 @@ function receive(turn) {
 
 // What depends on all requests together: the badge on narrow pages, and what the field is for.
 function settle() {
+  $("#chips").hidden = chat.isEmpty();
   $("#needs-you").hidden = !chat.waits();
   const answering = chat.openQuestion() !== null;
   $("#goal").placeholder = answering ? "Answer the question above" : "Ask, or choose an example";

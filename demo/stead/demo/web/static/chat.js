@@ -43,6 +43,8 @@ export class Chat {
     return last?.dataset.state === "question" ? last.dataset.task : null;
   }
 
+  isEmpty() { return this.states.size === 0; }
+
   // Some request waits for the person.
   waits() { return [...this.states.values()].some(({ state }) => state === "approval"); }
 

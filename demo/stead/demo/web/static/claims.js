@@ -73,7 +73,7 @@ function actorLines(hop, before) {
   const [mine, theirs] = [names(hop.act), names(before.act)];
   return [
     ...mine.filter((name) => !theirs.includes(name)).map((name) => line("added", "+", "actor ", strong(name), " acts now")),
-    ...theirs.filter((name) => !mine.includes(name)).map((name) => line("removed", "−", "actor ", strong(name))),
+    ...theirs.filter((name) => !mine.includes(name)).map((name) => line("removed", "−", "actor ", strong(name), " stays behind")),
     ...mine.filter((name) => theirs.includes(name)).map((name) => line("same", "=", `${name} moves into the history`)),
   ];
 }
@@ -93,6 +93,7 @@ export function difference(hop, before) {
     hop.aud === before.aud ? line("same", "=", "same audience") : line("changed", "→", "audience is ", strong(say.member(say.calleeId(hop)).title)),
     hop.iss && before.iss && hop.iss !== before.iss ? line("changed", "→", "issuer is ", strong(new URL(hop.iss).host)) : null,
     ...scopeLines(hop, before),
+    hop.consent_id && !before.consent_id ? line("added", "+", "consent ", strong(hop.consent_id), ", good for one execution") : null,
     ...lifeLine(hop, before),
   ].filter(Boolean);
 }

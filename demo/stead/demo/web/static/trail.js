@@ -7,6 +7,8 @@ const HEAD = 66;
 const ROW = 60;
 const LEFT = 34;
 const RIGHT = 66;
+const CROWDED = 96;
+const STAGGER = 30;
 
 export function columns(hops) {
   const seen = [];
@@ -20,7 +22,7 @@ export function columns(hops) {
   return seen;
 }
 
-function header(id, x, login) {
+function header(id, x, login, down) {
   const who = say.person();
   if (login) {
     return svg("g", {},
@@ -30,7 +32,7 @@ function header(id, x, login) {
       svg("text", { class: "kind", x, y: 59 }, say.member(id).title));
   }
   const { title, kind } = say.member(id);
-  return svg("g", {}, svg("text", { class: "column", x, y: 44 }, title), svg("text", { class: "kind", x, y: 59 }, kind));
+  return svg("g", {}, svg("text", { class: "column", x, y: 44 + down }, title), svg("text", { class: "kind", x, y: 59 + down }, kind));
 }
 
 function arrow(hop, from, to, y) {
@@ -72,8 +74,8 @@ export function spoken(hop, index) {
   return `Hop ${index + 1}: ${route}, ${say.operation(hop)}, ${say.stateWords(hop)}. Audience ${hop.aud ?? "none"}, scope ${say.scopes(hop).join(" ") || "none"}.`;
 }
 
-function row(hop, index, at, width, choose, chosen) {
-  const top = HEAD + index * ROW;
+function row(hop, index, at, width, head, choose, chosen) {
+  const top = head + index * ROW;
   const y = top + 31;
   const [from, to] = [at(hop.caller), at(say.calleeId(hop))];
   const drawn = arrow(hop, from, to, y);
@@ -114,15 +116,19 @@ export function drawPicture(host, trail, { choose, chosen, waits, fresh = new Se
   const logins = new Set(trail.hops.filter((hop) => hop.grant === "login").map((hop) => hop.caller));
   const usable = width - LEFT - RIGHT - 60;
   const at = (id) => LEFT + 34 + (ids.length > 1 ? (ids.indexOf(id) * usable) / (ids.length - 1) : 0);
-  const height = HEAD + trail.hops.length * ROW + (waits ? 40 : 8);
-  const rows = trail.hops.map((hop, index) => row(hop, index, at, width, choose, chosen));
+  // Titles that would touch each other stand on two levels.
+  const crowded = ids.length > 1 && usable / (ids.length - 1) < CROWDED;
+  const head = HEAD + (crowded ? STAGGER : 0);
+  const down = (index) => (crowded && index % 2 ? STAGGER : 0);
+  const height = head + trail.hops.length * ROW + (waits ? 40 : 8);
+  const rows = trail.hops.map((hop, index) => row(hop, index, at, width, head, choose, chosen));
   const focused = document.activeElement?.dataset?.hop;
   host.replaceChildren(svg("svg", {
     class: "trail-picture", viewBox: `0 0 ${width} ${height}`, width, height, role: "group",
     "aria-label": "Sequence diagram of the identity trail. A table with the same content follows.", "data-testid": "trail-picture",
   },
-  ids.map((id) => header(id, at(id), logins.has(id))),
-  ids.map((id) => svg("path", { class: "lifeline", d: `M${at(id)} ${HEAD}V${height}` })),
+  ids.map((id, index) => header(id, at(id), logins.has(id), down(index))),
+  ids.map((id, index) => svg("path", { class: "lifeline", d: `M${at(id)} ${HEAD + down(index)}V${height}` })),
   rows.map(({ node }) => node), pending(waits, ids, at, height - 22, width)));
   if (focused) host.querySelector(`[data-hop="${CSS.escape(focused)}"]`)?.focus({ preventScroll: true });
   trail.hops.forEach((hop, index) => { if (fresh.has(hop.hop)) animate(rows[index]); });
