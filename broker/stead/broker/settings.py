@@ -4,10 +4,13 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
 class Settings(BaseSettings):
-    """Read once at start, from the environment: `STEAD_PLANNER`, `STEAD_PLANNER_BASE_URL`, `STEAD_PLANNER_SECONDS`."""
+    """Read once at start, from `STEAD_PLANNER_BASE_URL` and `STEAD_PLANNER_SECONDS`.
+
+    `planner` is the workload's own setting (`STEAD_PLANNER`, or `planner` in stead.yaml) unless it is given here.
+    """
 
     model_config = SettingsConfigDict(env_prefix="STEAD_", frozen=True)
 
-    planner: str = "rules"
+    planner: str | None = None
     planner_base_url: str | None = None
     planner_seconds: float = 30.0

@@ -1,11 +1,13 @@
-"""JSON as protobuf has it: every number is a double there, so that 30 comes back as 30.0. Whole numbers are made whole."""
+"""JSON as protobuf has it: every number is a double there, and 30 comes back as 30.0. Whole numbers are made whole."""
 
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, TypeVar
 
-from google.protobuf.json_format import MessageToDict, ParseDict
+from google.protobuf.json_format import MessageToDict, ParseDict, ParseError
 from google.protobuf.message import Message
 from google.protobuf.struct_pb2 import Value
 
+M = TypeVar("M", bound=Message)
 _EXACT = 2.0**53
 
 
@@ -17,6 +19,15 @@ def to_json(value: Message) -> Any:
 def to_value(data: Any) -> Value:
     """`data` as a `Value`."""
     return ParseDict(data, Value())
+
+
+def read_into(message: M, document: Mapping[str, Any]) -> M:
+    """`message`, filled from its JSON; members that it does not know are left out. Raises `ValueError`."""
+    try:
+        ParseDict(dict(document), message, ignore_unknown_fields=True)
+    except ParseError as error:
+        raise ValueError("not such a message") from error
+    return message
 
 
 def _whole(value: Any) -> Any:

@@ -77,9 +77,13 @@ class TaskBoard:
         """Makes the table."""
         await self._store.initialize()
 
-    async def add(self, task: Task, owner: str) -> None:
-        """Stores a new task."""
-        await self._store.save(task, _context(owner))
+    async def add(self, task: Task, owner: str) -> bool:
+        """Stores a new task. False when it is there already."""
+        async with self._changing:
+            if await self.get(task.id, owner) is not None:
+                return False
+            await self._store.save(task, _context(owner))
+        return True
 
     async def get(self, task: str, owner: str) -> Task | None:
         """The owner's task of this id. Somebody else's does not exist."""

@@ -4,8 +4,9 @@ Stands in for the SDK's default handler: a task is a projection of its durable w
 listener to go on.
 """
 
+import asyncio
 from collections.abc import AsyncGenerator, Mapping
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from typing import Any
 from uuid import uuid4
 
@@ -52,7 +53,7 @@ from stead.broker.executor.tasks import run_task
 from stead.identity.values import Principal, current_arrival, current_principal
 
 ANSWERING = 10.0
-"""Seconds that a declining message waits for what comes of it."""
+"""Seconds that a message which declines waits for what comes of it."""
 _INPUT = STATES["input_required"]
 
 
@@ -71,10 +72,9 @@ class Methods(RequestHandler):
         async with aclosing(self._conversation(params.message, caller)) as events:
             shown = await anext(events)
             task_id = shown.id if isinstance(shown, Task) else shown.task_id
-            if not configuration.return_immediately and not _settled(shown):
-                async for event in events:
-                    if _settled(event):
-                        break
+            answering = bool(params.message.task_id)
+            if not configuration.return_immediately and (answering or not _settled(shown)):
+                await _until_settled(events, ANSWERING if answering and not _asked(shown) else None)
         return apply_history_length(await self._task(task_id, caller), configuration)
 
     async def on_message_send_stream(
@@ -132,6 +132,7 @@ class Methods(RequestHandler):
         waiting = self._office.parked.of_task(task.id)
         if not await self._board.end(task.id, caller.owner, "canceled", "You cancelled this."):
             raise TaskNotCancelableError("The task is over.")
+        self._office.parked.call_off(task.id)
         await durable.cancel(task.id)
         await self._office.parked.nudge(task.id)
         children = [
@@ -165,11 +166,9 @@ class Methods(RequestHandler):
         if known is not None and known.status.state in TERMINAL:
             return task_id
         arrival = current_arrival()
-        if arrival is not None and known is None:
-            self._office.workload.journal.bind(arrival.hop, task_id)
         await self._office.subjects.keep(task_id, caller)
-        if known is None:
-            await self._board.add(new_task(task_id, message), caller.owner)
+        if await self._board.add(new_task(task_id, message), caller.owner) and arrival is not None:
+            self._office.workload.journal.bind(arrival.hop, task_id)
         await durable.start(run_task, task_id, task_id, caller.owner, goal, mode, arrival_json(arrival))
         return task_id
 
@@ -248,6 +247,18 @@ def _checked(params: SendMessageRequest) -> Principal:
     if len(params.message.message_id) > MAX_KEY:
         raise InvalidParamsError(f"The messageId is longer than {MAX_KEY} characters.")
     return current_principal()
+
+
+async def _until_settled(events: AsyncGenerator[Event, None], within: float | None) -> None:
+    with suppress(TimeoutError):
+        async with asyncio.timeout(within):
+            async for event in events:
+                if _settled(event):
+                    return
+
+
+def _asked(event: Event) -> bool:
+    return isinstance(event, Task) and event.status.state == _INPUT
 
 
 def _settled(event: Event) -> bool:

@@ -18,6 +18,7 @@ async def cancel_children(task: str, owner: str, arrival: Json | None, children:
     for child in children:
         errand = Errand(task, owner, arrival_of(arrival), Step.model_validate(child["step"]))
         await _cancel(errand, child["child"])
+    await durable.once("settle", lambda: current().parked.settled(task))
     await durable.once("forget", lambda: forget(task, owner))
 
 

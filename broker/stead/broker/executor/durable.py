@@ -61,6 +61,7 @@ def _refuse(value: object) -> Any:
 def launch(executor: str, database: Path) -> None:
     """Starts DBOS in the running loop, and with it whatever the last process of this executor left undone."""
     logging.getLogger("dbos").setLevel(logging.ERROR)
+    logging.getLogger("dbos").addFilter(_worth_telling)
     _write_ahead(database)
     config: DBOSConfig = {
         "name": f"stead-{executor}",
@@ -76,6 +77,11 @@ def launch(executor: str, database: Path) -> None:
     DBOS.launch()
     # The one place that knows of the private set: workflows that wait are stopped with the process, and taken up again.
     _active.append(dbos._workflow_tasks)
+
+
+def _worth_telling(record: logging.LogRecord) -> bool:
+    """That a cancelled workflow ended is no error."""
+    return not (record.exc_info and isinstance(record.exc_info[1], Cancelled | error.DBOSAwaitedWorkflowCancelledError))
 
 
 async def close() -> None:

@@ -7,7 +7,7 @@ import asyncio
 import logging
 import random
 import time
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -24,7 +24,7 @@ SWEEP = 30.0
 """Seconds between looks at a parked child whose push may have been lost."""
 EARLY = 1000
 """Pushes remembered that came before their step waited."""
-SETTLING = 20.0
+SETTLING = 10.0
 """Seconds after start in which a step that parks is looked at at once: it may have slept through its push."""
 
 
@@ -44,22 +44,54 @@ class Parked:
     _waiting: dict[str, Waiting] = field(default_factory=dict)
     _changed: asyncio.Condition = field(default_factory=asyncio.Condition)
     _started: float = field(default_factory=time.monotonic)
+    _calling: Counter[str] = field(default_factory=Counter)
+    _called_off: set[str] = field(default_factory=set)
     _early: OrderedDict[str, None] = field(default_factory=OrderedDict)
+
+    @property
+    def _young(self) -> bool:
+        return time.monotonic() - self._started < SETTLING
 
     @asynccontextmanager
     async def waiting(self, errand: Errand, reply: Reply) -> AsyncIterator[None]:
         """Registers the step for as long as it waits."""
-        young = time.monotonic() - self._started < SETTLING
-        self._waiting[errand.key] = Waiting(errand, reply, time.monotonic() + (1.0 if young else _interval()))
+        self._waiting[errand.key] = Waiting(errand, reply, time.monotonic() + (1.0 if self._young else _interval()))
         if reply.child is not None and reply.child in self._early:
             del self._early[reply.child]
             await wake(errand)
-        async with self._changed:
-            self._changed.notify_all()
+        await self._tell()
         try:
             yield
         finally:
             self._waiting.pop(errand.key, None)
+
+    @asynccontextmanager
+    async def calling(self, task: str) -> AsyncIterator[None]:
+        """Marks a call of the task as under way."""
+        self._calling[task] += 1
+        try:
+            yield
+        finally:
+            self._calling[task] -= 1
+            if not self._calling[task]:
+                del self._calling[task]
+                self._called_off.discard(task)
+            await self._tell()
+
+    def call_off(self, task: str) -> None:
+        """The task was cancelled: what its calls under way start is to be cancelled by them."""
+        if task in self._calling:
+            self._called_off.add(task)
+
+    def called_off(self, task: str) -> bool:
+        """True when the task was cancelled while its call was under way."""
+        return task in self._called_off
+
+    async def settled(self, task: str) -> bool:
+        """Waits until no call of the task is under way."""
+        async with self._changed:
+            await self._changed.wait_for(lambda: task not in self._calling)
+        return True
 
     def of_task(self, task: str) -> list[Waiting]:
         """The waiting steps of a task."""
@@ -80,10 +112,10 @@ class Parked:
         for waiting in self.of_task(task):
             await wake(waiting.errand)
 
-    async def decline(self, task: str, challenge: str, within: float = 5.0) -> bool:
+    async def decline(self, task: str, challenge: str) -> bool:
         """The person says no. False when no step of the task waits for that challenge, nor begins to in a moment."""
         try:
-            async with asyncio.timeout(within), self._changed:
+            async with asyncio.timeout(SETTLING if self._young else 0.5), self._changed:
                 while (waiting := self._challenged(task, challenge)) is None:
                     await self._changed.wait()
         except TimeoutError:
@@ -112,6 +144,10 @@ class Parked:
         seen = await look(waiting.errand, child)
         if seen is not None and waiting.reply.then(seen) != waiting.reply:
             await wake(waiting.errand)
+
+    async def _tell(self) -> None:
+        async with self._changed:
+            self._changed.notify_all()
 
     def _challenged(self, task: str, challenge: str) -> Waiting | None:
         for waiting in self.of_task(task):

@@ -1,5 +1,7 @@
 """The workflow of one step: one call, and while it waits for somebody, another look whenever something wakes it."""
 
+import logging
+
 from dbos import DBOS
 
 from stead.broker.errors import UnknownEntry
@@ -12,6 +14,8 @@ from stead.broker.executor.replies import Reply, failed
 from stead.broker.plans import Step
 from stead.identity.types import Json
 
+_log = logging.getLogger(__name__)
+
 NEWS = "news"
 DAY = 86_400.0
 DAYS = 7
@@ -23,20 +27,24 @@ WORKING_PAUSE = 2.0
 async def run_step(task: str, owner: str, arrival: Json | None, step: Json, inputs: Json) -> None:
     """Calls the step's skill and tells the task's workflow what came of it, first and last and in between."""
     errand = Errand(task, owner, arrival_of(arrival), Step.model_validate(step))
-    reply = await _call(errand, inputs)
-    days = 0
     try:
-        while reply.waits and days < DAYS:
-            await _tell(errand, reply)
-            later = await _wait(errand, reply, inputs)
-            days += later is None
-            reply = later or reply
-    except durable.Cancelled:
-        await _abandon(errand, reply)
-        raise
-    if reply.waits:
-        reply = failed("expired", "Nobody answered in time.", "Ask again.")
+        reply = await _run(errand, inputs)
+    except Exception:  # whatever it is, the task must not wait for this step
+        _log.exception("step %s broke", errand.key)
+        reply = failed("server_error", "Something broke in the broker.", "Its log says what.")
     await _tell(errand, reply)
+
+
+async def _run(errand: Errand, inputs: Json) -> Reply:
+    reply, told, days = await _call(errand, inputs), None, 0
+    while reply.waits and days < DAYS:
+        if reply != told:
+            await _tell(errand, reply)
+        told = reply
+        later = await _wait(errand, reply, inputs)
+        days += later is None
+        reply = later or reply
+    return failed("expired", "Nobody answered in time.", "Ask again.") if reply.waits else reply
 
 
 async def _call(errand: Errand, inputs: Json) -> Reply:
@@ -49,7 +57,10 @@ async def _call(errand: Errand, inputs: Json) -> Reply:
         except UnknownEntry as unknown:
             return failed(unknown.code, unknown.description, unknown.hint).model_dump(mode="json")
         client = office.agents if entry.kind == "agent" else office.tools
-        reply = await client.call(errand, entry, inputs)
+        async with office.parked.calling(errand.task):
+            reply = await client.call(errand, entry, inputs)
+            if reply.child is not None and office.parked.called_off(errand.task):
+                await office.agents.cancel(errand, entry, reply.child)
         return checked(reply, errand, office.registry).model_dump(mode="json")
 
     return Reply.model_validate(await durable.once("call", work))
@@ -84,10 +95,3 @@ async def _look(office: Office, errand: Errand, child: str, declined: str | None
 
 async def _tell(errand: Errand, reply: Reply) -> None:
     await durable.tell(errand.task, {"step": errand.step.id, "reply": reply.model_dump(mode="json")}, NEWS)
-
-
-async def _abandon(errand: Errand, reply: Reply) -> None:
-    """The task was cancelled while the call was under way: what it started at the agent is cancelled too."""
-    office = current()
-    if reply.child is not None:
-        await office.agents.cancel(errand, office.registry.entry(errand.step.agent), reply.child)

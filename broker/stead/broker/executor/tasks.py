@@ -61,7 +61,8 @@ async def _finish_planning(course: Course, plan: Plan) -> None:
 
 async def _run(course: Course, plan: Plan) -> Progress:
     """Starts what can start, and takes the steps' news as they come, until all are over."""
-    progress, shown, silent = Progress(plan), "working", 0
+    progress, silent = Progress(plan), 0
+    shown: Shown = None
     while True:
         await _start(course, progress)
         await course.artifact("progress", progress.as_json())
@@ -105,24 +106,27 @@ def _skipped(step: Step, progress: Progress) -> Reply:
     return refused("skipped", why) if all_refused else failed("skipped", why)
 
 
-async def _show_state(course: Course, progress: Progress, shown: str) -> str:
+Shown = tuple[str, Json] | None
+"""What a person is asked for now: text and data; None while they are asked for nothing."""
+
+
+async def _show_state(course: Course, progress: Progress, shown: Shown) -> Shown:
     """AUTH_REQUIRED as soon as one step waits for the person, with everything they must answer; WORKING else.
 
     Returns what is shown now; what is shown already is not shown again.
     """
     waiting = progress.waiting()
     if not waiting:
-        if shown != "working":
+        if shown is not None:
             await course.status("working")
-        return "working"
+        return None
     data: Json = {"challenges": answers.challenges(waiting)}
     if any(reply.sign_in for reply in waiting):
         data["sign_in"] = {"issuer": course.office.workload.issuer}
     text = " ".join(dict.fromkeys(reply.text for reply in waiting if reply.text))
-    wanted = f"{text}|{data}"
-    if shown != wanted:
+    if shown != (text, data):
         await course.status("auth_required", text, data)
-    return wanted
+    return text, data
 
 
 async def _finish(course: Course, progress: Progress) -> None:

@@ -36,11 +36,11 @@ _IDLE = re.compile(
 )
 
 STARTERS = listed("""what what's whats how who which when where why is are was were do does did will can could should
-    would tell show list give get find check see display view send transfer pay wire move remit book reserve buy sell order
-    cancel delete remove add create make write read open close start run compare explain translate summarise summarize
-    calculate compute convert predict forecast greet say play call email mail schedule plan search ask analyse analyze
-    rebalance invest withdraw deposit update change set ignore forget pretend act reveal print repeat execute don't dont
-    never let's lets please i""")
+    would tell show list give get find check see display view send transfer pay wire move remit book reserve buy sell
+    order cancel delete remove add create make write read open close start run compare explain translate summarise
+    summarize calculate compute convert predict forecast greet say play call email mail schedule plan search ask analyse
+    analyze rebalance invest withdraw deposit update change set ignore forget pretend act reveal print repeat execute
+    don't dont never let's lets please i""")
 """Words with which a new clause begins."""
 
 

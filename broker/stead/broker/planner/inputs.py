@@ -15,6 +15,7 @@ from stead.broker.plans import Candidate
 
 _AMOUNT = frozenset({"amount", "sum", "total", "price", "budget"})
 _PARTY = frozenset({"payee", "recipient", "beneficiary", "destination", "receiver", "creditor", "to"})
+_TARGET = frozenset({"target", "to", "into", "destination", "goal"})
 _SYMBOL = frozenset({"symbol", "symbols", "ticker", "tickers", "security", "securities", "stock", "stocks"})
 _UNITS = {"minute": 1 / 1440, "hour": 1 / 24, "day": 1, "week": 7, "month": 30, "quarter": 91, "year": 365}
 _PLACES = {
@@ -76,7 +77,7 @@ class Reading:
 
 def kind(name: str, schema: Mapping[str, Any]) -> str:
     """amount, currency, party, symbols, symbol, span, count, choice or text."""
-    labels = {word.lower() for word in words(identifier_words(name))}
+    labels = _labels(name)
     if allowed(schema):
         return "currency" if "currency" in labels else "choice"
     kinds = types(schema)
@@ -162,7 +163,7 @@ def _take_amount(reading: Reading, name: str, schema: Mapping[str, Any], number:
 
 def _take_currency(reading: Reading, number: Number) -> None:
     filling, candidate = reading.filling, reading.candidate
-    name = next((name for name, schema in candidate.properties.items() if kind(name, schema) == "currency"), None)
+    name = _currency_input(candidate, number.currency)
     if number.currency is None:
         return
     accepted = allowed(candidate.properties[name]) if name else ()
@@ -170,6 +171,18 @@ def _take_currency(reading: Reading, number: Number) -> None:
         filling.wrong.append(f"{name}: it is done in {' or '.join(accepted)}, not in {number.currency}.")
     elif name:
         filling.values[name] = number.currency
+
+
+def _currency_input(candidate: Candidate, currency: str | None) -> str | None:
+    """The input for an amount's currency: the one called so, else a choice among currencies that is not the target."""
+    kinds = {name: kind(name, schema) for name, schema in candidate.properties.items()}
+    named = [name for name in kinds if kinds[name] == "currency"]
+    chosen = [
+        name
+        for name in kinds
+        if kinds[name] == "choice" and not _labels(name) & _TARGET and currency in allowed(candidate.properties[name])
+    ]
+    return next(iter([*named, *chosen]), None)
 
 
 def _party(reading: Reading, name: str, schema: Mapping[str, Any]) -> None:
@@ -235,7 +248,7 @@ def _span(reading: Reading, name: str, schema: Mapping[str, Any]) -> None:
     match = _SPAN.search(text)
     if match is None:
         return
-    labels = {word.lower().removesuffix("s") for word in words(identifier_words(name))}
+    labels = {label.removesuffix("s") for label in _labels(name)}
     target = next((days for unit, days in _UNITS.items() if unit in labels), 1)
     count = _COUNTS.get(match.group(1).lower()) or int(match.group(1))
     filling.used.append(match.span())
@@ -260,11 +273,24 @@ def _count(reading: Reading, name: str, schema: Mapping[str, Any]) -> None:
 
 def _choice(reading: Reading, name: str, schema: Mapping[str, Any]) -> None:
     text, filling = reading.text, reading.filling
-    for value in allowed(schema):
-        if match := re.search(rf"\b{re.escape(value)}\b", text, re.I):
-            filling.used.append(match.span())
-            filling.values[name] = value
-            return
+    if name in filling.values:
+        return
+    pattern = "|".join(map(re.escape, allowed(schema)))
+    found = [match for match in re.finditer(rf"\b(?:{pattern})\b", text, re.I) if not _taken(filling, match)]
+    if _labels(name) & _TARGET:
+        found.sort(key=lambda match: not re.search(r"\b(?:to|into|in)\s+$", text[: match.start()], re.I))
+    if found:
+        filling.used.append(found[0].span())
+        written = found[0].group().lower()
+        filling.values[name] = next(value for value in allowed(schema) if value.lower() == written)
+
+
+def _taken(filling: Filling, match: re.Match[str]) -> bool:
+    return any(start <= match.start() < end for start, end in filling.used)
+
+
+def _labels(name: str) -> set[str]:
+    return {word.lower() for word in words(identifier_words(name))}
 
 
 def _text(reading: Reading, name: str, schema: Mapping[str, Any]) -> None:

@@ -108,7 +108,7 @@ class Llm:
             return Plan(goal=goal[:LONGEST_GOAL], planner=self.name, refused=(refusal,))
         attempt = _Round(goal, best(candidates, goal, SHOWN))
         try:
-            async with asyncio.timeout(self._seconds):
+            async with asyncio.timeout(self._seconds), self._agent:
                 run = await self._agent.run(_prompt(attempt), deps=attempt, usage_limits=_LIMITS)
         except TimeoutError:
             raise PlannerUnavailable(
@@ -169,6 +169,8 @@ def _model(model: str, base_url: str | None) -> Model:
     """The model that the string names. Raises `ConfigurationError` when it names none."""
     kind, _, name = model.partition(":")
     try:
+        if not name:
+            raise ValueError("no model is named")
         if kind == "ollama":
             return OllamaModel(name, provider=OllamaProvider(base_url=base_url or OLLAMA))
         if kind == "openai" and base_url:

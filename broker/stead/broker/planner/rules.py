@@ -12,6 +12,7 @@ from stead.broker.planner.amounts import AmbiguousError
 from stead.broker.planner.clauses import CONDITION, STARTERS, Clause, split
 from stead.broker.planner.inputs import PRONOUN, Filling, fill, kind
 from stead.broker.planner.ranking import Match, Vocabulary, actions
+from stead.broker.planner.validation import complaints
 from stead.broker.planner.words import near, stem, words
 from stead.broker.plans import MAX_STEPS, Candidate, Plan, Question, Refusal, Step
 from stead.identity.values import Principal
@@ -154,9 +155,22 @@ def _refusal(clause: Clause, reading: _Reading | None, vocabulary: Vocabulary) -
         return _unable(clause, vocabulary.candidates)
     if reading.candidate.effects and (refusal := _half_understood(clause, reading)):
         return refusal
-    if reading.filling.wrong:
-        return _wrong(clause, reading)
-    return None
+    reading.filling.wrong.extend(_misfits(reading))
+    return _wrong(clause, reading) if reading.filling.wrong else None
+
+
+def _misfits(reading: _Reading) -> Iterator[str]:
+    """The values that the skill's schema does not take."""
+    candidate, values = reading.candidate, reading.filling.values
+    misfits = {error.split(":", 1)[0] for error in complaints(candidate.input_schema, values)}
+    for name in values:
+        if name in misfits:
+            label = str(candidate.properties[name].get("title") or name).lower().replace("_", " ")
+            yield f"{name}: {_shown(values[name])} is not a possible {label} there."
+
+
+def _shown(value: object) -> str:
+    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
 
 
 def _unable(clause: Clause, candidates: Sequence[Candidate]) -> Refusal:

@@ -10,6 +10,7 @@ from typing import Any
 
 from jsonschema import Draft202012Validator  # type: ignore[import-untyped]
 from jsonschema.exceptions import SchemaError  # type: ignore[import-untyped]
+from referencing.exceptions import Unresolvable
 
 from stead.broker.errors import PlanInvalid
 from stead.broker.plans import MAX_STEPS, REFERENCE, Candidate, Plan, Step, references
@@ -63,13 +64,18 @@ def _order(step: Step, plan: Plan) -> Iterator[str]:
 def _inputs(step: Step, candidate: Candidate) -> Iterator[str]:
     for name in sorted(set(step.inputs) - set(candidate.properties)):
         yield f"{step.skill} has no input “{name}”."
+    yield from complaints(candidate.input_schema, step.inputs)
+
+
+def complaints(schema: Mapping[str, Any], inputs: Mapping[str, Any]) -> Iterator[str]:
+    """What a JSON schema says against inputs, as "path: why". What comes from an earlier step is not judged yet."""
     try:
-        errors = list(Draft202012Validator(dict(candidate.input_schema)).iter_errors(step.inputs))
-    except SchemaError:
-        yield f"the schema of {step.skill} is not valid."
+        errors = list(Draft202012Validator(dict(schema)).iter_errors(inputs))
+    except (SchemaError, Unresolvable):
+        yield "inputs: the skill's schema is not valid."
         return
     for error in errors:
-        if not _is_reference(step.inputs, error.absolute_path) and error.validator != "additionalProperties":
+        if not _is_reference(inputs, error.absolute_path) and error.validator != "additionalProperties":
             yield f"{'.'.join(map(str, error.absolute_path)) or 'inputs'}: {_why(error)}"
 
 

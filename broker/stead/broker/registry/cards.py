@@ -8,13 +8,12 @@ from typing import Any
 import httpx
 from a2a.types import AgentCard, AgentSkill
 from a2a.utils.constants import AGENT_CARD_WELL_KNOWN_PATH
-from google.protobuf.json_format import ParseDict, ParseError
 from pydantic import ValidationError
 
 from stead.broker.errors import NotRegistrable
 from stead.broker.plans import Provider
 from stead.broker.registry.entries import Entry, Skill, Status
-from stead.broker.structs import to_json
+from stead.broker.structs import read_into, to_json
 from stead.identity.values import Grant
 
 IDENTITY_EXTENSION = "urn:stead:a2a:identity:v1"
@@ -54,10 +53,10 @@ def _object(body: bytes, url: str) -> dict[str, Any]:
 def agent_entry(name: str, url: str, document: Mapping[str, Any]) -> Entry:
     """The entry that a card makes. Raises `NotRegistrable` when the card is not one, or leads to another origin."""
     try:
-        card = ParseDict(dict(document), AgentCard(), ignore_unknown_fields=True)
+        card = read_into(AgentCard(), document)
         identities = _identities(card)
         skills = tuple(_skill(skill, identities.get(skill.id, {})) for skill in card.skills)
-    except (ParseError, ValidationError, ValueError, TypeError, AttributeError):
+    except (ValidationError, ValueError, TypeError, AttributeError):
         raise NotRegistrable(f"The card at {url} is not a valid A2A 1.0 agent card.") from None
     return Entry(
         name=name,
