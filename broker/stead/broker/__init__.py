@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from stead.broker.edge.app import broker_app
+    from stead.broker.app import broker_app
     from stead.broker.settings import Settings
 
 __all__ = ["Settings", "broker_app"]
@@ -12,7 +12,7 @@ __all__ = ["Settings", "broker_app"]
 def __getattr__(name: str) -> Any:
     """Imported when asked for: the SDKs behind it take seconds."""
     if name == "broker_app":
-        from stead.broker.edge.app import broker_app
+        from stead.broker.app import broker_app
 
         return broker_app
     if name == "Settings":
