@@ -24,7 +24,7 @@ VERSION = "1"
 POLL = 0.03
 """Seconds between looks for messages to parked workflows; one thread looks for all of them."""
 
-RETRIES = (0.2, 0.5, 1, 2, 4)
+RETRIES = (0.2, 0.5, 1, 2, 4, 8, 15)
 """Seconds between the attempts of a step whose peer does not answer."""
 
 PUSHES = 40

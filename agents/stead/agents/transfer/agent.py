@@ -139,6 +139,8 @@ def require_same(operation: PinnedOperation, consent: Consent) -> None:
 async def execute(payments: McpClient, consent: Consent, to: Payee) -> Sent:
     """Has the bank make the payment that was approved. A repeated call gets the first one's outcome."""
     details: Any = consent.details
+    if DEBTOR not in details:
+        raise OutOfScope(f"{BANK_NAME} did not say which account pays.", hint="Nothing was paid. Ask again.")
     done = await payments.call(
         "execute_payment",
         end_to_end_id=details["endToEndId"],

@@ -89,10 +89,9 @@ class Desk:
         if question is None:
             return Shown(words.UNKNOWN)
         visitor = await self._browsers.visitor(cookie)
-        if visitor is None or cookie is None:
+        if visitor is None or cookie is None or not _is_subject(visitor, question):
+            # Somebody else may have signed in since: who it is now is asked anew, and told at the return.
             return await self._to_sign_in(question, cookie or new_cookie())
-        if not _is_subject(visitor, question):
-            return Shown(words.not_yours(visitor.name))
         if question.state is Answered.REDEEMING:
             return Shown(await self._redeemed(question, visitor))
         closed = self._closed(question)

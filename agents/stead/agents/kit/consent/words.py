@@ -49,7 +49,7 @@ def not_yours(visitor: str) -> Page:
         "This request is not yours",
         f"You are signed in as {visitor}, and this was asked on behalf of somebody else.",
         status=403,
-        note="Only the person for whom it was asked can authorize it. The link is of no use to anybody else.",
+        note="Only that person can authorize it. If it is you, sign out at your company and open the link again.",
     )
 
 
