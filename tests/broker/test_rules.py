@@ -103,8 +103,8 @@ def test_what_is_missing_is_asked_for(goal: str, question: str) -> None:
 REFUSED = [
     ("Book a flight to Paris", "unsupported", "I can't book a flight to Paris: no agent in this network offers that."),
     ("Buy 10 shares of AAPL", "unsupported", "I can't buy 10 shares of AAPL"),
-    ("Sell all my AAPL", "unsupported", "I can't sell all my AAPL"),
-    ("Delete my account", "unsupported", "I can't delete my account"),
+    ("Sell all my AAPL", "unsupported", "I can't sell all your AAPL"),
+    ("Delete my account", "unsupported", "I can't delete your account"),
     ("Show me Dave's portfolio", "unsupported", "I can't"),
     ("What can you do?", "unsupported", "I can't answer"),
     ("hello", "unsupported", "I can't answer"),

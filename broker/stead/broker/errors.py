@@ -4,6 +4,7 @@ BrokerError
 ├── PlanInvalid         the plan breaks a rule; the reasons say which
 ├── PlannerUnavailable  the model gave no usable plan
 ├── UnknownEntry        the registry has no agent or server of that name
+├── EdgesUnknown        the authorization server did not say what this broker may ask for
 └── NotRegistrable      what answers at the address is no agent and no MCP server that this network can use
 """
 
@@ -37,6 +38,11 @@ class PlanInvalid(BrokerError):
 
 class PlannerUnavailable(BrokerError):
     code = "planner_unavailable"
+    status = 503
+
+
+class EdgesUnknown(BrokerError):
+    code = "temporarily_unavailable"
     status = 503
 
 

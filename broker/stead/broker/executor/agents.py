@@ -126,10 +126,11 @@ class Agents:
                 return await work()
         except (InvalidToken, InvalidGrant):
             return SIGN_IN
-        except (UnreachableError, ProviderUnavailable) as error:
+        except UnreachableError as error:
             _log.warning("%s: %s does not answer (%s)", errand.key, entry.name, type(error.__cause__ or error).__name__)
-            description = f"{title} does not answer."
-            return failed(_UNREACHABLE.code, description, _UNREACHABLE.hint)
+            return failed(_UNREACHABLE.code, f"{title} does not answer.", _UNREACHABLE.hint)
+        except ProviderUnavailable as error:
+            return failed(_UNREACHABLE.code, error.description, error.hint)
         except IdentityError as error:
             return Reply(state="refused", text=error.description, fault=Fault.of(error))
         except A2AError as error:

@@ -44,8 +44,8 @@ class Tools:
                 return await self._hop(errand, entry, inputs)
         except (InvalidToken, InvalidGrant):
             return SIGN_IN
-        except ProviderUnavailable:
-            return failed("temporarily_unavailable", f"{title} does not answer.", "Try again in a moment.")
+        except ProviderUnavailable as error:
+            return failed(error.code, error.description, error.hint)
         except IdentityError as error:
             return Reply(state="refused", text=error.description, fault=Fault.of(error))
 

@@ -19,6 +19,7 @@ from stead.identity.values import Principal
 
 ENOUGH = 0.6
 LONGEST_GOAL = 2000
+_YOURS = {"me": "you", "my": "your", "myself": "yourself", "mine": "yours"}
 _ASKING = re.compile(
     r"^(?:what|how|who|which|when|where|why|is|are|was|were|do|does|did|will|can|could|should|would|has|have)\b", re.I
 )
@@ -177,8 +178,13 @@ def _unable(clause: Clause, candidates: Sequence[Candidate]) -> Refusal:
     told = clause.text if len(clause.text) <= 120 else clause.text[:119] + "…"
     first = words(told)[0]
     commanded = first.lower() in STARTERS and not _ASKING.match(told) and first[1:].islower()
-    deed = told[0].lower() + told[1:] if commanded else f"answer “{told}”"
+    deed = _turned(told[0].lower() + told[1:]) if commanded else f"answer “{told}”"
     return Refusal(text=f"I can't {deed}: no agent in this network offers that.", hint=_abilities(candidates))
+
+
+def _turned(deed: str) -> str:
+    """What was said to us, said back: "greet me" is "greet you"."""
+    return re.sub(r"\b(me|my|myself|mine)\b", lambda match: _YOURS[match.group().lower()], deed, flags=re.I)
 
 
 def _half_understood(clause: Clause, reading: _Reading) -> Refusal | None:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 import httpx
 
+from stead.broker.errors import EdgesUnknown
 from stead.broker.plans import Candidate
 from stead.identity.egress import Target
 from stead.identity.errors import IdentityError
@@ -23,12 +24,15 @@ class Edges:
     """The broker's own edges, asked for at most once in `FRESH` seconds."""
 
     workload: Workload
-    _known: frozenset[tuple[str, str, str]] = frozenset()
+    _known: frozenset[tuple[str, str, str]] | None = None
     _until: float = 0.0
     _asking: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     async def allow(self, candidates: tuple[Candidate, ...]) -> tuple[Candidate, ...]:
-        """Those of `candidates` whose every scope this broker may ask for, by the grant that the skill wants."""
+        """Those of `candidates` whose every scope this broker may ask for, by the grant that the skill wants.
+
+        Raises `EdgesUnknown` when the authorization server did not say yet.
+        """
         known = await self._current()
         return tuple(candidate for candidate in candidates if _allowed(candidate, known))
 
@@ -40,6 +44,10 @@ class Edges:
         async with self._asking:
             if self.workload.clock() >= self._until:
                 await self._ask()
+            if self._known is None:
+                raise EdgesUnknown(
+                    "The authorization server does not say what may be asked for.", hint="Try again in a moment."
+                )
             return self._known
 
     async def _ask(self) -> None:
@@ -57,4 +65,6 @@ class Edges:
 
 def _allowed(candidate: Candidate, known: frozenset[tuple[str, str, str]]) -> bool:
     identity = candidate.identity
+    if not identity.scopes:
+        return any((audience, mode) == (identity.audience, identity.grant.value) for audience, _, mode in known)
     return all((identity.audience, scope, identity.grant.value) in known for scope in identity.scopes)

@@ -38,6 +38,7 @@ class Registry:
         self._edges = Edges(workload)
         self._entries: dict[str, Entry] = {}
         self._looked = asyncio.Event()
+        self._changing = asyncio.Lock()
 
     async def open(self, network: Network) -> None:
         """Reads what is kept, and enters the network's own agents and servers."""
@@ -52,11 +53,14 @@ class Registry:
 
     async def refresh(self) -> None:
         """Looks at every entry again and again, for as long as the process lives."""
+        pause = IMPATIENT
         while True:
-            await asyncio.gather(*(self._look(entry) for entry in list(self._entries.values())))
+            before = self.entries()
+            await asyncio.gather(*(self._look(entry) for entry in before), return_exceptions=True)
             self._looked.set()
             settled = all(entry.status in (Status.READY, Status.CLOSED) for entry in self._entries.values())
-            await asyncio.sleep((PATIENT if settled else IMPATIENT) * random.uniform(0.8, 1.2))  # noqa: S311
+            pause = PATIENT if settled else IMPATIENT if self.entries() != before else min(pause * 1.5, PATIENT)
+            await asyncio.sleep(pause * random.uniform(0.8, 1.2))  # noqa: S311
 
     async def looked(self) -> None:
         """Waits until every entry was looked at once, or long enough."""
@@ -97,8 +101,9 @@ class Registry:
     async def remove(self, name: str) -> None:
         """Forgets an entry; the network's own come back at the next start. Raises `UnknownEntry`."""
         self.entry(name)
-        await self._catalogue.remove(name)
-        self._entries.pop(name, None)
+        async with self._changing:
+            self._entries.pop(name, None)
+            await self._catalogue.remove(name)
 
     def examples(self, limit: int = 12) -> list[str]:
         """Example prompts of the registered skills, the first of each before the second of any."""
@@ -108,8 +113,9 @@ class Registry:
         return list(dict.fromkeys(ordered))[:limit]
 
     async def _keep(self, entry: Entry) -> None:
-        await self._catalogue.put(entry)
-        self._entries[entry.name] = entry
+        async with self._changing:
+            self._entries[entry.name] = entry
+            await self._catalogue.put(entry)
 
     async def _look(self, entry: Entry) -> None:
         try:
@@ -117,8 +123,10 @@ class Registry:
         except BrokerError as error:
             seen = entry.model_copy(update={"status": Status.UNREACHABLE, "note": error.description})
         seen = seen.model_copy(update={"seeded": entry.seeded})
-        if entry.name in self._entries and seen != entry:
-            await self._keep(seen)
+        async with self._changing:
+            if self._entries.get(entry.name) is entry and seen != entry:
+                self._entries[entry.name] = seen
+                await self._catalogue.put(seen)
 
     async def _read(self, name: str | None, url: str, kind: Kind | None) -> Entry:
         try:
