@@ -20,7 +20,9 @@ def listen(url: str, *, public: bool = False) -> socket.socket:
     host, port = origin(url)
     if not public and not ipaddress.ip_address(host).is_loopback:
         raise ConfigurationError(f"{host} is not a loopback address.", hint="Say --public if you mean it.")
-    listener = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_STREAM)
+    # IPPROTO_TCP by name: asyncio turns Nagle's delay off only on sockets that say it.
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind((host, port))

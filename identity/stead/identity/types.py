@@ -24,7 +24,7 @@ class Request:
 
     method: str
     url: str
-    headers: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     form: Form | None = field(default=None, repr=False)
     json: Json | None = field(default=None, repr=False)
 

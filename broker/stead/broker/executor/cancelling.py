@@ -18,6 +18,8 @@ async def cancel_children(task: str, owner: str, arrival: Json | None, children:
     for child in children:
         errand = Errand(task, owner, arrival_of(arrival), Step.model_validate(child["step"]))
         await _cancel(errand, child["child"])
+    if arrival is not None:
+        current().workload.journal.outcome(hop=arrival["hop"], outcome="canceled")
     await durable.once("settle", lambda: current().parked.settled(task))
     await durable.once("forget", lambda: forget(task, owner))
 

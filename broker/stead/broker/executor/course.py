@@ -20,6 +20,13 @@ _SHOWN = {
     "sign_in": "parked",
 }
 
+_RESTS = {
+    "completed": "completed",
+    "rejected": "refused",
+    "failed": "failed",
+    "input_required": "input-required",
+}
+
 
 @dataclass
 class Course:
@@ -36,8 +43,10 @@ class Course:
         await self.office.board.artifact(self._at(), name, data, text)
 
     async def status(self, state: str, text: str = "", data: Any = None) -> None:
-        """Shows a state."""
+        """Shows a state. One in which the task rests is also how the hop that brought it ended."""
         await self.office.board.status(self._at(), state, text, data)
+        if state in _RESTS and self.arrival is not None:
+            self.office.workload.journal.outcome(hop=self.arrival["hop"], outcome=_RESTS[state])
 
     def _at(self) -> At:
         return At(self.task, self.owner, next(self._numbers))

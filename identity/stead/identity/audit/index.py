@@ -79,6 +79,7 @@ class Index:
     def __init__(self, path: Path) -> None:
         self._engine = _engine(path)
         self._turn = asyncio.Lock()
+        self._preparing = asyncio.Lock()
         self._ready = False
 
     async def close(self) -> None:
@@ -121,10 +122,13 @@ class Index:
             return [{"task": row.task, "started": row.started, "iss": row.iss, "sub": row.sub} for row in rows]
 
     async def _prepare(self) -> None:
-        if not self._ready:
-            async with self._engine.begin() as connection:
-                await connection.run_sync(_metadata.create_all)
-            self._ready = True
+        if self._ready:
+            return
+        async with self._preparing:
+            if not self._ready:
+                async with self._engine.begin() as connection:
+                    await connection.run_sync(_metadata.create_all)
+                self._ready = True
 
 
 def _engine(path: Path) -> AsyncEngine:
