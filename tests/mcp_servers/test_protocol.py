@@ -7,7 +7,9 @@ import httpx2
 import pytest
 from mcp.client.client import Client
 from mcp.client.streamable_http import streamable_http_client
+from mcp.shared.exceptions import MCPError
 
+from stead.identity.replies import REFUSED
 from stead.mcp_servers.finport import MCP_SERVERS
 from tests.mcp_servers.world import LEGACY, MODERN, Peer, World, message, nested, reason, structured
 
@@ -168,3 +170,16 @@ async def test_the_token_is_nowhere_in_the_sdks_reach_or_the_journal(world: Worl
     await holdings.journaled()
     for path in holdings.workload.home.path.rglob("*"):
         assert not path.is_file() or token.split(".")[2].encode() not in path.read_bytes()
+
+
+@pytest.mark.parametrize("mode", ["auto", "legacy", MODERN])
+async def test_a_refusal_reaches_the_sdks_client_with_its_reason(world: World, holdings: Peer, mode: Any) -> None:
+    token = world.service(holdings, "broker", "tools:list")
+    async with (
+        httpx2.AsyncClient(headers={"authorization": f"Bearer {token}"}, timeout=20) as http,
+        Client(streamable_http_client(f"{holdings.url}/mcp", http_client=http), mode=mode) as client,
+    ):
+        with pytest.raises(MCPError) as refused:
+            await client.call_tool("list_holdings", {})
+    assert refused.value.code == REFUSED
+    assert refused.value.data[0]["reason"].lower() == "access_denied"

@@ -6,6 +6,7 @@ with `registry:admin` (`stead registry add URL`). What the first start settled i
 """
 
 import json
+import logging
 import os
 import secrets
 import socket
@@ -31,6 +32,8 @@ _FIRST_ADDRESS, _LAST_ADDRESS = 32, 254
 
 _TIMEOUT = 10.0
 
+log = logging.getLogger(__name__)
+
 
 @dataclass(frozen=True, slots=True)
 class Joined:
@@ -52,12 +55,13 @@ async def join(
     """
     client_id, issuer = f"{name.replace('_', '-')}-{kind}", home.network.corporate_idp
     known = _recorded(home, client_id)
-    if known is not None and known.issuer == issuer:
-        return known
     joined = Joined(known.url if known else _own_address(home), client_id, issuer)
-    metadata = _metadata(home, joined, scopes, redirect_uris)
-    await _register(issuer, metadata, initial_access_token(home))
-    _record(home, joined)
+    if known != joined:
+        metadata = _metadata(home, joined, scopes, redirect_uris)
+        await _register(issuer, metadata, initial_access_token(home))
+        _record(home, joined)
+    # A warning, because until somebody does this nobody can call it.
+    log.warning("%s is at %s. Let it in: stead registry add %s --as admin", client_id, joined.url, joined.url)
     return joined
 
 
