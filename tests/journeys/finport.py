@@ -65,16 +65,10 @@ def start_network(path: Path, *words: str) -> FinPort:
         stderr=subprocess.PIPE,
     )
     assert launcher.stdout is not None
-    printed = b""
-    while not printed.rstrip().endswith(b"}"):
-        line = launcher.stdout.readline()
-        if not line:
-            assert launcher.stderr is not None
-            raise AssertionError(launcher.stderr.read().decode())
-        printed += line
-        if printed.count(b"{") == printed.count(b"}") and printed.strip():
-            break
-    return FinPort(Home(path), json.loads(printed), launcher)
+    line = launcher.stdout.readline()
+    if not line:
+        raise AssertionError(launcher.communicate()[1].decode())
+    return FinPort(Home(path), json.loads(line), launcher)
 
 
 def stop_network(network: FinPort) -> None:

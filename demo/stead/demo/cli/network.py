@@ -1,6 +1,6 @@
 """`stead demo` and `stead serve`."""
 
-from stead.demo.cli.output import emit, say, tell
+from stead.demo.cli.output import emit_line, say, tell
 from stead.identity.home import Home, Network
 
 
@@ -28,7 +28,7 @@ def demo(*, fresh: bool, story: bool, json: bool) -> None:
 def announce(network: Network, *, json: bool) -> None:
     """One line for a person, one map for a program."""
     if json:
-        emit(
+        emit_line(
             {
                 "web": network.web,
                 "broker": network.broker,

@@ -13,6 +13,11 @@ def emit(value: Any) -> None:
     print(json.dumps(value, indent=2, ensure_ascii=False))  # noqa: T201
 
 
+def emit_line(value: Any) -> None:
+    """One JSON document on one line, at once: for a program that waits for it."""
+    print(json.dumps(value, ensure_ascii=False), flush=True)  # noqa: T201
+
+
 def say(text: str = "") -> None:
     """A line of the result."""
     print(text, flush=True)  # noqa: T201

@@ -29,7 +29,7 @@ class Ended(Exception):  # noqa: N818 - not an error: somebody asked
 
 
 class Running:
-    """A started network: its children and the deaths it has seen."""
+    """A started network: its children, and when which of them died."""
 
     def __init__(self, home: Home, network: Network, tell: Tell) -> None:
         self.home = home
@@ -37,7 +37,7 @@ class Running:
         self.children: dict[int, Child] = {}
         self._urls = dict(addresses(network))
         self._tell = tell
-        self._deaths: list[float] = []
+        self._deaths: dict[str, list[float]] = {}
 
     def start(self, service: Service) -> None:
         """Starts one service; its socket is open before this returns, so nobody who calls it early is refused."""
@@ -60,7 +60,7 @@ class Running:
     def watch(self) -> None:
         """Waits for children for as long as the network runs; one that dies is named and started again.
 
-        Raises `ConfigurationError` when they keep dying.
+        Raises `ConfigurationError` when one keeps dying.
         """
         while True:
             pid, status = os.waitpid(-1, 0)
@@ -77,8 +77,9 @@ class Running:
     def _mourn(self, child: Child, status: int) -> None:
         self._tell(f"{child.service.title} {reason(status)}; starting it again. Its last lines:\n{_tail(child)}")
         now = time.monotonic()
-        self._deaths = [death for death in self._deaths if now - death < _DEATHS_WITHIN] + [now]
-        if len(self._deaths) > _DEATHS_TOLERATED:
+        recent = [death for death in self._deaths.get(child.service.place, []) if now - death < _DEATHS_WITHIN]
+        self._deaths[child.service.place] = [*recent, now]
+        if len(recent) >= _DEATHS_TOLERATED:
             raise ConfigurationError(f"{child.service.title} keeps dying: {reason(status)}.", hint=_tail(child))
 
     def _refuse_deaths(self) -> None:
