@@ -32,7 +32,8 @@ async def test_the_tool_tells_planners_what_it_is_for(world: World) -> None:
     server = runpy.run_path(str(HELLO / "tools.py"))["server"]
     fx = await world.start("fx-mcp", server.app)
     metadata = (await fx.client.get("/.well-known/oauth-protected-resource")).json()
-    assert metadata["resource_name"] == "fx"
+    assert metadata["resource_name"] == "fx-mcp"
+    assert metadata["stead_name"] == "fx"
     assert metadata["stead_tools"]["convert"]["examples"] == ["convert 100 EUR to USD"]
 
 

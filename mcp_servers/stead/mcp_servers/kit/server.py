@@ -88,7 +88,7 @@ class Server:
             protocol="jsonrpc",
             issuers=issuers,
             extra={
-                "resource_name": self.name,
+                "stead_name": self.name,
                 "stead_tools": {name: each.as_json() for name, each in self.declarations.items()},
             },
         )
