@@ -72,7 +72,7 @@ async def test_a_content_type_that_no_door_takes_is_refused_in_form(finport: Fin
 
 @pytest.mark.parametrize(
     "credential",
-    ["Bearer", "Bearer ", "Bearer not-a-token", "Basic YWxpY2U6YWxpY2U=", "Bearer a.b.c", "Bearer " + "a" * 9000],
+    ["Bearer", "Bearer not-a-token", "Basic YWxpY2U6YWxpY2U=", "Bearer a.b.c", "Bearer " + "a" * 9000],
 )
 async def test_a_credential_that_is_none_is_refused_with_a_challenge(
     finport: FinPort, http: httpx.AsyncClient, credential: str

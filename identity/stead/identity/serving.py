@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 
 import uvicorn
 
+from stead.identity.draining import Drained
 from stead.identity.errors import ConfigurationError
 from stead.identity.types import ASGIApp
 
@@ -48,7 +49,7 @@ def serve(app: ASGIApp, listener: socket.socket, *, log_level: str = "warning") 
     """Serves until a signal ends it. httptools always: on h11 a request smuggled behind Transfer-Encoding is served."""
     logging.basicConfig(level=log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     config = uvicorn.Config(
-        app,
+        Drained(app),
         http="httptools",
         lifespan="on",
         log_config=None,
