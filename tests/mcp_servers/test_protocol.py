@@ -183,3 +183,11 @@ async def test_a_refusal_reaches_the_sdks_client_with_its_reason(world: World, h
             await client.call_tool("list_holdings", {})
     assert refused.value.code == REFUSED
     assert refused.value.data[0]["reason"].lower() == "access_denied"
+
+
+@pytest.mark.parametrize("path", ["/.well-known/agent-card.json", "/.well-known/nothing", "/"])
+async def test_a_path_that_is_not_there_is_not_found(world: World, holdings: Peer, path: str) -> None:
+    token = world.person(holdings, "alice", "holdings:read")
+    for headers in ({}, {"authorization": f"Bearer {token}"}):
+        response = await holdings.client.get(path, headers=headers)
+        assert response.status_code == (404 if headers or path != "/" else 401)

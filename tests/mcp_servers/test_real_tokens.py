@@ -13,7 +13,7 @@ from mcp.client.client import Client
 from mcp.client.streamable_http import streamable_http_client
 
 from stead.identity.egress import Target
-from stead.identity.errors import ConfigurationError
+from stead.identity.errors import ConfigurationError, GrantRefused
 from stead.identity.home import Home, Network
 from stead.identity.joining import join, joined_url
 from stead.identity.samples import ALICE, BOB
@@ -26,10 +26,13 @@ from stead.mcp_servers.kit import Server
 from stead.mcp_servers.payments.ledger import Ledger, seeded
 from stead.mcp_servers.payments.server import payments_server
 from tests.mcp_servers.world import Peer, listening, reason, serving, structured
-from tests.server import world as issuers
+from tests.server import issuers
+from tests.server.parties import Login
+from tests.server.world import Bank, payment
+from tests.server.world import World as Company
 
 EXAMPLE = Path(__file__).parents[2] / "examples/hello/tools.py"
-Issuers = tuple[issuers.World, issuers.Bank]
+Issuers = tuple[Company, Bank]
 
 
 @pytest.fixture(scope="module")
@@ -46,7 +49,7 @@ async def network(network_home: Home) -> AsyncIterator[Issuers]:
         httpx.AsyncClient(timeout=20, trust_env=False) as http,
     ):
         home.record(Network("", "", "", corporate.url, bank.url))
-        yield issuers.World(corporate, http), issuers.Bank(bank, http)
+        yield Company(corporate, http), Bank(bank, http)
 
 
 @asynccontextmanager
@@ -68,7 +71,7 @@ async def holdings(network: Issuers, network_home: Home) -> AsyncIterator[Peer]:
         yield peer
 
 
-async def through_portfolio(corporate: issuers.World, person: str) -> str:
+async def through_portfolio(corporate: Company, person: str) -> str:
     """A token for holdings: login, exchanged by the broker, exchanged again by the portfolio agent."""
     login = await corporate.login(person)
     at_portfolio = await corporate.obo(login["access_token"], issuers.PORTFOLIO, "portfolio:read")
@@ -105,13 +108,13 @@ async def test_the_brokers_own_token_lists_and_cannot_call(network: Issuers, hol
 class Payments:
     """Payments with Northbank's own tokens."""
 
-    def __init__(self, northbank: issuers.Bank, ledger: Ledger, peer: Peer) -> None:
+    def __init__(self, northbank: Bank, ledger: Ledger, peer: Peer) -> None:
         self.northbank = northbank
         self.ledger = ledger
         self.peer = peer
 
     async def approved(self, details: dict[str, Any]) -> str:
-        login = issuers.Login()
+        login = Login()
         answer = await self.northbank.approved(login, details)
         spent = await self.northbank.spend(login, answer["code"])
         assert spent.status_code == 200, spent.text
@@ -139,7 +142,7 @@ def order_of(details: dict[str, Any], **changes: str) -> dict[str, str]:
 
 
 async def test_what_was_approved_at_the_bank_is_paid_once(payments: Payments) -> None:
-    details = issuers.payment()
+    details = payment()
     token = await payments.approved(details)
     executed = structured(await payments.peer.call("execute_payment", order_of(details), token=token))
     assert structured(await payments.peer.call("execute_payment", order_of(details), token=token)) == executed
@@ -153,7 +156,7 @@ async def test_what_was_approved_at_the_bank_is_paid_once(payments: Payments) ->
     "change", [{"amount": "1251.00"}, {"creditor_name": "Eve"}, {"debtor_iban": ALICE.accounts[1].iban}], ids=str
 )
 async def test_what_was_not_approved_at_the_bank_is_not_paid(payments: Payments, change: dict[str, str]) -> None:
-    details = issuers.payment()
+    details = payment()
     token = await payments.approved(details)
     response = await payments.peer.call("execute_payment", order_of(details, **change), token=token)
     assert reason(response) == "out_of_scope"
@@ -164,7 +167,7 @@ async def test_what_was_not_approved_at_the_bank_is_not_paid(payments: Payments,
 
 async def test_the_companys_token_moves_no_money(network: Issuers, payments: Payments) -> None:
     login = await network[0].login("alice")
-    response = await payments.peer.call("execute_payment", order_of(issuers.payment()), token=login["access_token"])
+    response = await payments.peer.call("execute_payment", order_of(payment()), token=login["access_token"])
     assert response.status_code == 401
 
 
@@ -188,10 +191,10 @@ async def test_a_server_joins_and_is_called_after_an_administrator_let_it_in(
     assert result.structured_content == {"result": "116.00"}
 
 
-async def let_in(corporate: issuers.World, url: str) -> None:
+async def let_in(corporate: Company, url: str) -> None:
     """What `stead registry add URL --as admin` does at the authorization server."""
     issuer = corporate.issuer.url
-    login = issuers.Login()
+    login = Login()
     code = await corporate.code(login, "admin", "openid registry:admin", issuer)
     token = (await corporate.redeem(login, code)).json()["access_token"]
     asked = {
@@ -205,10 +208,10 @@ async def let_in(corporate: issuers.World, url: str) -> None:
     assert response.status_code == 201, response.text
 
 
-async def test_a_name_that_is_taken_by_another_key_cannot_be_joined_with(network: Issuers, tmp_path: Path) -> None:
+async def test_joining_without_the_networks_initial_access_token_is_refused(network: Issuers, tmp_path: Path) -> None:
     stranger = Home(tmp_path / "elsewhere")
     stranger.record(Network("", "", "", network[0].issuer.url, ""))
-    with pytest.raises(Exception, match=r"initial access token"):
+    with pytest.raises(GrantRefused, match=r"initial access token"):
         await join("holdings", "mcp", stranger)
 
 

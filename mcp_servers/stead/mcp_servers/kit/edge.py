@@ -8,6 +8,8 @@ from starlette.responses import Response
 from stead.identity.types import ASGIApp, Receive, Scope, Send
 from stead.identity.values import Principal, current_principal
 
+PATH = "/mcp"
+
 
 class SignedIn:
     """Tells the SDK who is calling, without the token: its session and state protections bind to the principal."""
@@ -17,9 +19,9 @@ class SignedIn:
         self._signed_in = AuthContextMiddleware(app)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
-            await self._app(scope, receive, send)
-        elif scope["path"] == "/mcp" and scope["method"] != "POST":
+        if scope["type"] != "http" or scope["path"] != PATH:
+            await self._app(scope, receive, send)  # public paths are among these: nobody has signed in there
+        elif scope["method"] != "POST":
             # A server without server-sent streams of its own answers 405 (MCP 2025-11-25, Streamable HTTP).
             await Response(status_code=405, headers={"Allow": "POST"})(scope, receive, send)
         else:

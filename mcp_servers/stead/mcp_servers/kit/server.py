@@ -23,7 +23,7 @@ from stead.identity.types import ASGIApp, Json, Scope
 from stead.identity.values import Grant, current_principal
 from stead.identity.verifier import TrustedIssuer
 from stead.identity.workload import Workload
-from stead.mcp_servers.kit.edge import SignedIn
+from stead.mcp_servers.kit.edge import PATH, SignedIn
 from stead.mcp_servers.kit.rules import DeclaredPolicy
 from stead.mcp_servers.kit.tools import TOOLS_LIST, Check, Declaration, Function, StrictTool, refusal, tool_from
 
@@ -110,7 +110,9 @@ class Server:
                 middleware=[self._for_the_caller],
             )
         own = TransportSecuritySettings(allowed_hosts=[urlsplit(url).netloc], allowed_origins=[url])
-        return server.streamable_http_app(stateless_http=True, json_response=True, transport_security=own)
+        return server.streamable_http_app(
+            streamable_http_path=PATH, stateless_http=True, json_response=True, transport_security=own
+        )
 
     def _describe(self, scope: Scope, message: Json) -> Operation | None:
         """The call in the body: the headers that name it too are the caller's to forge."""
