@@ -41,7 +41,8 @@ from stead.identity.settings import Settings
 from stead.identity.types import ASGIApp
 from stead.identity.values import AccessToken, Grant, current_arrival, current_principal
 from stead.identity.workload import Workload
-from tests.server.world import Browser, Issuer
+from tests.server.issuers import Issuer
+from tests.server.parties import Browser
 
 CLI = "stead-cli"
 REDIRECT = "http://127.0.0.1:54321/callback"

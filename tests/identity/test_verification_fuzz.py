@@ -55,13 +55,13 @@ def test_whatever_is_signed_only_invalid_token_is_raised(
     outcome(signed(header, claims), {"keys": [ISSUER_KEY.as_dict(private=False)]})
 
 
-@settings(max_examples=300, deadline=None, database=None)
+@settings(max_examples=300, deadline=None, database=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.text() | st.builds(lambda *parts: ".".join(map(b64, parts)), st.binary(), st.binary(), st.binary()))
 def test_whatever_the_text_only_invalid_token_is_raised(token: str) -> None:
     outcome(token, {"keys": [ISSUER_KEY.as_dict(private=False)]})
 
 
-@settings(max_examples=100, deadline=None, database=None)
+@settings(max_examples=100, deadline=None, database=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.dictionaries(st.sampled_from(["keys", "k1", "x"]), JSON | st.lists(st.dictionaries(HEADERS, JSON))))
 def test_whatever_the_keys_only_invalid_token_is_raised(keys: dict[str, Any]) -> None:
     outcome(signed({"alg": "ES256", "typ": "at+jwt", "kid": "k1"}, {}), keys)

@@ -206,7 +206,8 @@ def _message(shown: Task, parts: Sequence[Part], state: str) -> Message:
 
 def _number(shown: Task) -> int:
     """The number of the last change."""
-    return int(shown.metadata[_NUMBER]) if shown.metadata.fields.get(_NUMBER) else 0
+    kept = shown.metadata.fields.get(_NUMBER)
+    return int(kept.number_value) if kept is not None else 0
 
 
 def _text(text: str) -> list[Part]:

@@ -17,10 +17,10 @@ from stead.broker.executor.replies import SIGN_IN, Fault, Reply, failed
 from stead.broker.executor.subjects import Subjects
 from stead.broker.registry.entries import Entry
 from stead.identity.errors import IdentityError, InvalidGrant, InvalidToken, ProviderUnavailable
+from stead.identity.replies import REFUSED
 from stead.identity.types import Json
 from stead.identity.workload import Workload
 
-REFUSED = -32003
 SECONDS = 30.0
 _log = logging.getLogger(__name__)
 
@@ -97,7 +97,7 @@ def _details(data: object) -> tuple[str, str | None]:
     first = data[0] if isinstance(data, list) and data else None
     details = first if isinstance(first, Mapping) else {}
     hint = details.get("hint")
-    return str(details.get("reason") or "access_denied"), hint if isinstance(hint, str) else None
+    return str(details.get("reason") or "access_denied").lower(), hint if isinstance(hint, str) else None
 
 
 def _innermost(error: BaseException) -> BaseException:
