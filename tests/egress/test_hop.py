@@ -263,7 +263,7 @@ async def test_how_a_hop_ended_is_recorded(
         (InsufficientScope("No."), "refused", "insufficient_scope"),
         (ProviderUnavailable("Away."), "failed", "temporarily_unavailable"),
         (RuntimeError("with a secret in its text"), "failed", None),
-        (asyncio.CancelledError(), "cancelled", None),
+        (asyncio.CancelledError(), "canceled", None),
     ],
 )
 async def test_how_a_hop_failed_is_recorded(

@@ -98,7 +98,7 @@ def _trace(target: Target, parent: Arrival | None) -> str:
 
 def _outcome(hop: OpenHop, failure: BaseException | None) -> str:
     if isinstance(failure, asyncio.CancelledError | GeneratorExit):
-        return "cancelled"
+        return "canceled"
     if hop.ended is not None:
         return hop.ended
     if hop.status in (UNAUTHORIZED, FORBIDDEN) or _is_refusal(failure):

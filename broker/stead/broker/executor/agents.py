@@ -76,7 +76,7 @@ class Agents:
                 reply = await _patiently(lambda: self._send(entry, request, skill))
                 if reply.state != "completed":
                     hop.outcome(_OUTCOMES[reply.state])
-                return reply
+                return reply.model_copy(update={"hop": hop.hop_id if reply.waits else None})
 
         return await self._guarded(errand, entry, work)
 
@@ -153,7 +153,7 @@ class Agents:
 _OUTCOMES = {
     "refused": "refused",
     "failed": "failed",
-    "canceled": "cancelled",
+    "canceled": "canceled",
     "working": "working",
     "parked": "auth-required",
     "sign_in": "auth-required",

@@ -26,7 +26,7 @@ class Fault(Value):
 
 class Reply(Value):
     """`child` is the agent's task; `challenges` are what a person must answer; `sign_in` says that the person's token
-    ran out meanwhile."""
+    ran out meanwhile; `hop` is the call that was made, for as long as its end is not known."""
 
     state: State
     text: str = ""
@@ -35,6 +35,7 @@ class Reply(Value):
     child: str | None = None
     challenges: tuple[Mapping[str, Any], ...] = Field(default=())
     sign_in: bool = False
+    hop: str | None = None
 
     @property
     def waits(self) -> bool:
@@ -45,7 +46,7 @@ class Reply(Value):
         """What is known after another look: a look that failed for want of a sign-in leaves the rest as it was."""
         if later.state == "sign_in" and self.child is not None:
             return self.model_copy(update={"sign_in": True})
-        return later
+        return later.model_copy(update={"hop": self.hop})
 
 
 def refused(code: str, description: str, hint: str | None = None) -> Reply:

@@ -44,7 +44,11 @@ async def _run(errand: Errand, inputs: Json) -> Reply:
         later = await _wait(errand, reply, inputs)
         days += later is None
         reply = later or reply
-    return failed("expired", "Nobody answered in time.", "Ask again.") if reply.waits else reply
+    if reply.waits:
+        return failed("expired", "Nobody answered in time.", "Ask again.")
+    if reply.hop is not None:
+        current().workload.journal.outcome(hop=reply.hop, outcome=reply.state)
+    return reply
 
 
 async def _call(errand: Errand, inputs: Json) -> Reply:

@@ -78,7 +78,7 @@ async def ask_as(session: Session, goal: str, *, approve: bool = False, show: "S
         "task": task.id,
         "state": TaskState.Name(task.status.state),
         "answer": text(task),
-        "plan": _plain(data(task, "plan")),
+        "plan": _checkable(data(task, "plan")),
         "results": answer.get("results", []),
         "hops": await hops_of(session, task.id, complete=True),
     }
@@ -139,7 +139,7 @@ def draw_plan(made: dict[str, Any]) -> None:
         tell(f"  {step['id']} {step['skill']} {jsonlib.dumps(_plain(step['inputs']))}")
         tell(f"     {step['why']} ({_authority(step['identity'])})")
     for refused in made.get("refused", []):
-        tell(f"  not possible: {refused['reason']}{' ' + refused['hint'] if refused.get('hint') else ''}")
+        tell(f"  not possible: {refused['text']}{' ' + refused['hint'] if refused.get('hint') else ''}")
     for question in made.get("questions", []):
         tell(f"  to be answered: {question if isinstance(question, str) else question.get('text', question)}")
 
@@ -152,6 +152,7 @@ def _authority(identity: dict[str, Any]) -> str:
 
 
 def _checkable(made: dict[str, Any]) -> dict[str, Any]:
+    """The plan in the order in which it is read: protobuf's JSON objects have none."""
     plain = _plain(made)
     steps = [
         {name: step.get(name) for name in ("id", "skill", "agent", "inputs", "needs", "identity", "why")}

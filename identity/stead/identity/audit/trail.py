@@ -189,7 +189,7 @@ class _Walk:
             scope=token.scope,
             exp=token.exp,
             jti=token.jti,
-            parent_jti=None if egress is None or service or joined.parent is None else egress.parent_jti,
+            parent_jti=egress.parent_jti if egress is not None and _derived(token, joined) else None,
             consent_id=next((event.consent_id for event in (ingress, egress) if event and event.consent_id), None),
             decision=decided.decision,
             rule=decided.rule,
@@ -208,6 +208,11 @@ class _Walk:
         if callee in self._names:
             return self._names[callee]
         return resource.partition(".")[0] if resource and "." in resource else callee
+
+
+def _derived(token: Event, joined: _Joined) -> bool:
+    """Only an exchanged token descends from another; one that the person approved at the bank does not."""
+    return token.grant == Grant.OBO and joined.parent is not None
 
 
 def _when(event: Event) -> tuple[float, str, int, int]:
