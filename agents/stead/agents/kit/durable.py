@@ -109,7 +109,9 @@ def launch(host: Host, name: str, database: Path) -> None:
     Raises `ConfigurationError` when this process already has a host.
     """
     from stead.agents.kit.serializer import PlainJson
+    from stead.identity.sqlite_time import teach_milliseconds
 
+    teach_milliseconds()
     engine = _registered()
     if engine.host is not None:
         raise ConfigurationError("This process already serves an agent with durable skills.", hint="One per process.")

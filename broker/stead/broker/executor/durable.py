@@ -15,6 +15,7 @@ from typing import Any, TypeVar, cast
 
 from dbos import DBOS, DBOSConfig, Serializer, SetWorkflowID, error
 
+from stead.identity.sqlite_time import teach_milliseconds
 from stead.identity.types import Json
 
 T = TypeVar("T")
@@ -62,6 +63,7 @@ def launch(executor: str, database: Path) -> None:
     """Starts DBOS in the running loop, and with it whatever the last process of this executor left undone."""
     logging.getLogger("dbos").setLevel(logging.ERROR)
     logging.getLogger("dbos").addFilter(_worth_telling)
+    teach_milliseconds()
     _write_ahead(database)
     config: DBOSConfig = {
         "name": f"stead-{executor}",
