@@ -6,6 +6,7 @@ import os
 import signal
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import FrameType
@@ -18,8 +19,9 @@ from stead.identity.home import Home, Network
 from stead.identity.serving import listen, origin, serve
 
 _READY_WITHIN = 60.0
-_DEATHS_TOLERATED = 3
-_DEATHS_WITHIN = 30.0
+_YOUNG = 3.0
+_YOUNG_DEATHS = 4
+"""A service that dies this often in a row, each time within so many seconds of its start, will not get well."""
 
 Tell = Callable[[str], None]
 
@@ -29,7 +31,7 @@ class Ended(Exception):  # noqa: N818 - not an error: somebody asked
 
 
 class Running:
-    """A started network: its children, and when which of them died."""
+    """A started network: its children, and how often each died young."""
 
     def __init__(self, home: Home, network: Network, tell: Tell) -> None:
         self.home = home
@@ -37,7 +39,7 @@ class Running:
         self.children: dict[int, Child] = {}
         self._urls = dict(addresses(network))
         self._tell = tell
-        self._deaths: dict[str, list[float]] = {}
+        self._young_deaths: Counter[str] = Counter()
 
     def start(self, service: Service) -> None:
         """Starts one service; its socket is open before this returns, so nobody who calls it early is refused."""
@@ -76,10 +78,9 @@ class Running:
 
     def _mourn(self, child: Child, status: int) -> None:
         self._tell(f"{child.service.title} {reason(status)}; starting it again. Its last lines:\n{_tail(child)}")
-        now = time.monotonic()
-        recent = [death for death in self._deaths.get(child.service.place, []) if now - death < _DEATHS_WITHIN]
-        self._deaths[child.service.place] = [*recent, now]
-        if len(recent) >= _DEATHS_TOLERATED:
+        place = child.service.place
+        self._young_deaths[place] = self._young_deaths[place] + 1 if time.monotonic() - child.started < _YOUNG else 0
+        if self._young_deaths[place] >= _YOUNG_DEATHS:
             raise ConfigurationError(f"{child.service.title} keeps dying: {reason(status)}.", hint=_tail(child))
 
     def _refuse_deaths(self) -> None:
