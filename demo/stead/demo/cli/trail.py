@@ -7,8 +7,9 @@ import httpx
 
 from stead.demo.cli.output import emit, say, tell
 from stead.demo.cli.session import Session, auditing, person_named, signed_in
-from stead.identity.errors import IdentityError, InvalidRequest, ProviderUnavailable
+from stead.identity.errors import InvalidRequest, ProviderUnavailable
 from stead.identity.home import Home
+from stead.identity.samples import BANK_NAME
 
 _SHIPPED_WITHIN = 5.0
 """Seconds within which every instance has handed its events to the collector."""
@@ -100,7 +101,13 @@ def draw(trail: dict[str, Any]) -> None:
     from stead.identity.audit.render import as_tree
     from stead.identity.audit.trail import Trail
 
-    Console().print(as_tree(Trail.model_validate(trail)))
+    Console().print(as_tree(Trail.model_validate(trail), _names()))
+
+
+def _names() -> dict[str, str]:
+    """What people call the two providers, whom hops name by address."""
+    network = Home.current().network
+    return {network.corporate_idp: "FinPort Identity", network.bank_idp: BANK_NAME}
 
 
 def export(task: str | None, username: str, *, form: str) -> None:
@@ -112,9 +119,9 @@ def export(task: str | None, username: str, *, form: str) -> None:
     if form == "json":
         emit(trail)
     elif form == "mermaid":
-        say(render.as_mermaid(Trail.model_validate(trail)))
+        say(render.as_mermaid(Trail.model_validate(trail), _names()))
     else:
-        say(render.as_svg(Trail.model_validate(trail)))
+        say(render.as_svg(Trail.model_validate(trail), _names()))
 
 
 def verify(*, json: bool) -> int:
@@ -129,8 +136,3 @@ def verify(*, json: bool) -> int:
             tell(str(finding))
         say("Every chain is whole." if not findings else f"{len(findings)} findings.")
     return 1 if findings else 0
-
-
-def failure(error: IdentityError) -> str:
-    """An error as one line."""
-    return f"{error.description} {error.hint or ''}".strip()
