@@ -66,6 +66,12 @@ def test_service_hops_know_no_person(network: Network, story: Story) -> None:
         assert "alice" not in str(hop.model_dump()).lower()
 
 
+def test_the_banks_token_descends_from_no_other(network: Network, story: Story) -> None:
+    hops = named(told(network, story))
+    payment = hops["payments.execute_payment"]
+    assert (payment.parent, payment.parent_jti, payment.act) == (hops["transfer.send"].hop, None, None)
+
+
 def test_nothing_the_market_data_side_stores_names_the_person_or_her_token(network: Network, story: Story) -> None:
     trail = told(network, story)
     kept = b"".join(network.journal(name).path.read_bytes() for name in ("market-data-agent", "quotes-mcp"))
