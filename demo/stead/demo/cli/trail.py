@@ -14,6 +14,9 @@ from stead.identity.samples import BANK_NAME
 _SHIPPED_WITHIN = 5.0
 """Seconds within which every instance has handed its events to the collector."""
 
+_QUIET = 0.2
+"""Seconds without news after which a trail whose hops have all ended is taken to be whole."""
+
 
 async def hops_of(session: Session, task: str, *, complete: bool = False) -> list[dict[str, Any]]:
     """The hops of a task. With `complete`, waits until every hop was confirmed and ended, for a few seconds at most."""
@@ -24,25 +27,27 @@ async def hops_of(session: Session, task: str, *, complete: bool = False) -> lis
 
 async def trail_of(session: Session, task: str, *, complete: bool = False) -> dict[str, Any]:
     """A task's trail as the collector knows it. Raises `InvalidRequest` when this person has no such task."""
+    trail = await _fetched(session, task, after=None, wait=_SHIPPED_WITHIN if complete else 0.0)
     deadline = asyncio.get_running_loop().time() + _SHIPPED_WITHIN
-    trail: dict[str, Any] = {"task": task, "version": 0, "hops": []}
-    while True:
-        left = deadline - asyncio.get_running_loop().time()
-        trail = await _fetched(session, task, after=trail["version"], wait=max(0.0, left) if complete else 0.0)
-        if not complete or _is_complete(trail) or left <= 0:
-            return trail
+    while complete and (left := deadline - asyncio.get_running_loop().time()) > 0:
+        ended = _is_complete(trail)
+        later = await _fetched(session, task, after=trail["version"], wait=min(left, _QUIET) if ended else left)
+        if ended and later["version"] == trail["version"]:
+            return later
+        trail = later
+    return trail
 
 
 def _is_complete(trail: dict[str, Any]) -> bool:
     return bool(trail["hops"]) and all(hop["ended"] for hop in trail["hops"])
 
 
-async def _fetched(session: Session, task: str, *, after: int, wait: float) -> dict[str, Any]:
-    reply = await _get(session, f"/tasks/{task}/trail", {"after": str(after), "wait": f"{wait:.1f}"})
+async def _fetched(session: Session, task: str, *, after: int | None, wait: float) -> dict[str, Any]:
+    known = {} if after is None else {"after": str(after)}
+    reply = await _get(session, f"/tasks/{task}/trail", {"wait": f"{wait:.2f}"} | known)
     if reply.status_code == 404:
         if wait > 0:
-            await asyncio.sleep(0.1)
-            return {"task": task, "version": 0, "hops": []}
+            return {"task": task, "version": None, "hops": []}
         raise InvalidRequest(
             f"{session.person.name} has no task {task!r}.", hint="`stead trail show` shows the newest."
         )
@@ -128,7 +133,8 @@ def verify(*, json: bool) -> int:
     """Checks all audit chains of the state directory. 0 when each is whole."""
     from stead.identity.audit.check import check
 
-    findings = check(Home.current().folder("audit"))
+    home = Home.current()
+    findings = check(home.folder("audit"), key=home.key("trail"))
     if json:
         emit({"findings": [str(finding) for finding in findings]})
     else:

@@ -22,8 +22,8 @@ RENEW = 120.0
 LIFE = 180.0
 """Seconds that a token must still live to renew anything: more than until the next renewal."""
 TRAIL_WAIT = 20
-SETTLE = 2
-"""Rounds in which a trail may still grow after its task has ended: the last instances ship what they wrote."""
+QUIET, ROUNDS = 3.0, 20
+"""A trail may still grow after its task has ended, until so many seconds bring nothing new; and how often at most."""
 FIRST_PAUSE, LONGEST_PAUSE = 0.5, 8.0
 
 _log = logging.getLogger(__name__)
@@ -162,10 +162,13 @@ class Following:
 
     async def _settle(self, session: Session, task: str) -> None:
         """The last hops arrive a moment after the task has ended."""
-        version: int | None = None
-        for _ in range(SETTLE):
+        known: int | None = None
+        for _ in range(ROUNDS):
             with suppress(IdentityError):
-                version = await self._read_trail(session, task, version, 1.5)
+                version = await self._read_trail(session, task, known, QUIET)
+                if version == known:
+                    return
+                known = version
 
     async def _read_trail(self, session: Session, task: str, after: int | None, wait: float) -> int:
         trail = await self._broker.trail(session, task, after=after, wait=wait)
