@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from pathlib import Path
 
+from joserfc.errors import JoseError
 from joserfc.jwk import ECKey
 
 from stead.identity.errors import ConfigurationError
@@ -62,7 +63,12 @@ class Home:
     def key(self, name: str) -> ECKey:
         """The ES256 key of a workload or issuer, with its thumbprint as `kid`; made at the first call."""
         stored = self._once(f"keys/{name}.json", _new_key)
-        return ECKey.import_key(json.loads(stored))
+        try:
+            return ECKey.import_key(json.loads(stored))
+        except (ValueError, KeyError, JoseError):
+            raise ConfigurationError(
+                f"The key of {name} in the state directory is not readable.", hint="Put the file back, or start anew."
+            ) from None
 
     def secret(self, name: str) -> bytes:
         """32 random bytes, made at the first call."""
@@ -103,7 +109,14 @@ class Home:
 
     def _folder(self, name: str) -> Path:
         folder = self.path / name
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        try:
+            # Parents that mkdir makes on the way get the default mode, so the directory itself comes first.
+            for each in (self.path, folder):
+                each.mkdir(mode=0o700, parents=True, exist_ok=True)
+        except OSError as error:
+            raise ConfigurationError(
+                f"{folder} cannot be made: {error.strerror}.", hint="Set STEAD_HOME to a directory of your own."
+            ) from None
         return folder
 
 
