@@ -1,6 +1,6 @@
 """Installs what the tests need beyond Python: a third-party identity provider for Node.js, and a browser.
 
-Node.js and PostgreSQL come as Python packages that carry the binary. The browser comes from the system's packages,
+Node.js comes as a Python package that carries the binary. The browser comes from the system's packages,
 which needs root; without it the browser tests are skipped by name, and in CI that is an error.
 """
 
