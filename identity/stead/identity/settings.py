@@ -21,6 +21,8 @@ from stead.identity.verifier import TrustedIssuer
 FILE = "stead.yaml"
 
 Positive = Annotated[float, Field(gt=0)]
+ClaimName = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_:./-]{0,99}$")]
+ClaimValue = Annotated[str, Field(max_length=500)]
 
 
 class _Strict(BaseModel):
@@ -95,7 +97,10 @@ class TimeoutSettings(_Strict):
 
 
 class Settings(BaseSettings):
-    """All that can be set. `issuer` is where workloads get their tokens, `issuers` whose tokens they accept."""
+    """All that can be set. `issuer` is where workloads get their tokens, `issuers` whose tokens they accept.
+
+    `issuer_claims` is for the embedded issuers: what each of their tokens says besides, such as `{"tenant": "acme"}`.
+    """
 
     model_config = SettingsConfigDict(
         env_prefix="STEAD_",
@@ -107,6 +112,7 @@ class Settings(BaseSettings):
 
     issuer: str | None = None
     issuers: tuple[IssuerSettings, ...] = ()
+    issuer_claims: Mapping[ClaimName, ClaimValue] = {}
     login: LoginSettings | None = None
     planner: str = "rules"
     timeouts: TimeoutSettings = TimeoutSettings()

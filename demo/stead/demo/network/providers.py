@@ -19,6 +19,7 @@ from stead.identity.server import (
     authorization_server,
     seed,
 )
+from stead.identity.settings import Settings
 from stead.identity.types import ASGIApp
 
 _WORKLOADS = {
@@ -36,14 +37,16 @@ _WORKLOADS = {
 
 def corporate(home: Home, url: str) -> ASGIApp:
     """The company's provider, which knows every person and every workload."""
-    settings = ServerSettings(url, "FinPort Identity", "corporate", home, "issuer-corporate")
+    claims = Settings.load(home).issuer_claims
+    settings = ServerSettings(url, "FinPort Identity", "corporate", home, "issuer-corporate", extra_claims=claims)
     seed(settings, corporate_seed(home, home.network, url))
     return authorization_server(settings)
 
 
 def bank(home: Home, url: str) -> ASGIApp:
     """The bank's provider, which knows its customers and one client: the Transfer agent."""
-    settings = ServerSettings(url, BANK_NAME, "bank", home, "issuer-bank", registration=False)
+    claims = Settings.load(home).issuer_claims
+    settings = ServerSettings(url, BANK_NAME, "bank", home, "issuer-bank", registration=False, extra_claims=claims)
     seed(settings, bank_seed(home, home.network))
     return authorization_server(settings)
 

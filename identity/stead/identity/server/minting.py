@@ -79,6 +79,7 @@ def id_token(issuer: Issuer, client_id: str, person: Person, authorization: Auth
     """Says to the client who signed in, when and how."""
     now = int(issuer.now())
     claims: Json = {
+        **issuer.settings.extra_claims,
         "iss": issuer.name,
         "sub": person.subject,
         "aud": client_id,
@@ -97,6 +98,7 @@ def id_token(issuer: Issuer, client_id: str, person: Person, authorization: Auth
 
 def _access_claims(issuer: Issuer, what: Issuance, now: int, expires: int, jti: str) -> Json:
     return {
+        **issuer.settings.extra_claims,
         "iss": issuer.name,
         "sub": what.grantee.person.subject if what.grantee else what.client_id,
         "aud": what.audience,

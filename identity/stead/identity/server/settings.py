@@ -2,7 +2,8 @@
 
 import ipaddress
 import logging
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
@@ -14,13 +15,23 @@ log = logging.getLogger(__name__)
 
 Theme = Literal["corporate", "bank"]
 
+# fmt: off
+OWN_CLAIMS = frozenset((
+    "iss", "sub", "aud", "client_id", "scope", "iat", "exp", "nbf", "jti", "sid", "auth_time", "acr", "amr", "azp",
+    "nonce", "at_hash", "c_hash", "name", "preferred_username", "roles", "transfer_limit", "act", "may_act", "txn",
+    "cnf", "authorization_details", "consent_id",
+))
+# fmt: on
+"""What a token says by itself, or what changes what it is good for: nobody sets these from outside."""
+
 
 @dataclass(frozen=True, slots=True)
 class ServerSettings:
     """One issuer. `issuer` is its origin, `key_name` names its signing key in the state directory.
 
     `development` shows the sample logins on the login page; `registration` opens RFC 7591 to holders of the initial
-    access token. Lifetimes are seconds.
+    access token. `extra_claims` stand in every access and ID token, such as the tenant; they cannot replace a claim
+    that this issuer makes itself (`ConfigurationError`). Lifetimes are seconds.
     """
 
     issuer: str
@@ -31,6 +42,7 @@ class ServerSettings:
     database: Path | None = None
     development: bool = True
     registration: bool = True
+    extra_claims: Mapping[str, str] = field(default_factory=dict)
     access_token_lifetime: int = 300
     refresh_token_lifetime: int = 8 * 3600
     session_lifetime: int = 8 * 3600
@@ -39,6 +51,13 @@ class ServerSettings:
     request_uri_lifetime: int = 90
     consent_lifetime: int = 300
     clock: Clock = system_clock
+
+    def __post_init__(self) -> None:
+        taken = sorted(OWN_CLAIMS & self.extra_claims.keys())
+        if taken:
+            raise ConfigurationError(
+                f"The claim {taken[0]!r} is {self.name}'s own to make.", hint="Choose another name in issuer_claims."
+            )
 
     @property
     def path(self) -> Path:
