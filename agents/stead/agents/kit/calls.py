@@ -1,8 +1,9 @@
 """Who called what: the kit's own index of tasks, by which a repeated call finds its task and a restart what was left.
 
-Holds handles and verified claims, never a token.
+Holds handles and what tells callers apart, never a token nor all that one says.
 """
 
+from collections.abc import Set
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
@@ -127,7 +128,7 @@ def _row(record: Record) -> dict[str, Any]:
         "message": record.message,
         "skill": record.skill,
         "input": record.input,
-        "principal": principal_json(record.principal),
+        "principal": principal_json(record.principal, _KEPT),
         "arrival": None if arrival is None else {"hop": arrival.hop, "trace": arrival.trace, "jti": arrival.jti},
         "push": record.push,
         "ended": False,
@@ -148,8 +149,12 @@ def _record(row: RowMapping) -> Record:
     )
 
 
-def principal_json(principal: Principal) -> Json:
-    """A principal without its token."""
+_KEPT = frozenset({"name", "sid", "auth_time", "acr", "amr"})
+"""Who called, and by which login: all that a call is told apart by. The rest of a token stays with the token."""
+
+
+def principal_json(principal: Principal, claims: Set[str] | None = None) -> Json:
+    """A principal without its token; of its further claims those that are named, or all."""
     return {
         "issuer": principal.issuer,
         "subject": principal.subject,
@@ -161,7 +166,7 @@ def principal_json(principal: Principal) -> Json:
         "grant": principal.grant.value,
         "actor": None if principal.actor is None else principal.actor.as_claim(),
         "txn": principal.txn,
-        "claims": dict(principal.claims),
+        "claims": {name: said for name, said in principal.claims.items() if claims is None or name in claims},
     }
 
 
