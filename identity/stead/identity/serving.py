@@ -19,7 +19,7 @@ _GRACE = 3
 def listen(url: str, *, public: bool = False) -> socket.socket:
     """A listening socket at the origin `url`. Raises `ConfigurationError` when it is not loopback or is taken."""
     host, port = origin(url)
-    if not public and not ipaddress.ip_address(host).is_loopback:
+    if not public and not _is_loopback(host):
         raise ConfigurationError(f"{host} is not a loopback address.", hint="Say --public if you mean it.")
     # IPPROTO_TCP by name: asyncio turns Nagle's delay off only on sockets that say it.
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
@@ -37,12 +37,23 @@ def listen(url: str, *, public: bool = False) -> socket.socket:
     return listener
 
 
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
 def origin(url: str) -> tuple[str, int]:
     """Host and port of an origin such as `http://127.0.0.4:8412`."""
-    parts = urlsplit(url)
-    if parts.scheme not in {"http", "https"} or not parts.hostname or parts.port is None:
+    try:
+        parts = urlsplit(url)
+        host, port = parts.hostname, parts.port
+    except ValueError:  # a port beyond 65535, or half an IPv6 address
+        parts, host, port = urlsplit(""), None, None
+    if parts.scheme not in {"http", "https"} or not host or port is None:
         raise ConfigurationError(f"{url!r} is not an origin with a port.", hint="Such as http://127.0.0.4:8412.")
-    return parts.hostname, parts.port
+    return host, port
 
 
 def serve(app: ASGIApp, listener: socket.socket, *, log_level: str = "warning") -> None:

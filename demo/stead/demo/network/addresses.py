@@ -97,17 +97,19 @@ def _require_free(place: str, url: str) -> None:
     host, port = origin(url)
     if _free(host, port) is None:
         raise ConfigurationError(
-            f"{url}, the recorded address of {place}, is held by {holder(port)}.",
+            f"{url}, the recorded address of {place}, is held by {holder(host, port)}.",
             hint="Stop that process, or choose new addresses and start anew with `stead demo --fresh`.",
         )
 
 
-def holder(port: int) -> str:
-    """Who listens on a port, as far as the system tells: "python (process 4711)"."""
+def holder(host: str, port: int) -> str:
+    """Who listens at an address, as far as the system tells: "python (process 4711)"."""
     try:
         for connection in psutil.net_connections("tcp"):
             local = connection.laddr
-            if connection.status == psutil.CONN_LISTEN and local and local.port == port and connection.pid:
+            if connection.status != psutil.CONN_LISTEN or not local or not connection.pid:
+                continue
+            if local.port == port and local.ip in (host, "0.0.0.0", "::"):  # noqa: S104 (compared, not bound)
                 return f"{psutil.Process(connection.pid).name()} (process {connection.pid})"
     except psutil.Error:
         pass

@@ -14,6 +14,7 @@ from types import FrameType
 from stead.demo.network.addresses import addresses, network_of
 from stead.demo.network.catalogue import SERVICES, Service, preload
 from stead.demo.network.children import Child, reason, start, stop
+from stead.demo.network.occupancy import forget, occupying
 from stead.identity.errors import ConfigurationError
 from stead.identity.home import Home, Network
 from stead.identity.serving import listen, origin, serve
@@ -112,10 +113,11 @@ def _ready(url: str) -> bool:
 @contextlib.contextmanager
 def running(home: Home, *, fresh: bool = False, tell: Tell | None = None) -> Iterator[Running]:
     """A network that is ready inside the block and gone after it, however the block is left."""
-    network = network_of(home, fresh=fresh)
-    preload()
-    network_running = Running(home, network, tell or _to_stderr)
-    with _ended_by_signals():
+    with occupying(home), _ended_by_signals():
+        if fresh:
+            forget(home)
+        network_running = Running(home, network_of(home, fresh=fresh), tell or _to_stderr)
+        preload()
         try:
             for service in SERVICES:
                 network_running.start(service)
