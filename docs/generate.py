@@ -1,70 +1,180 @@
-"""Writes what the docs show from what the code is: the command reference, and the picture of a recorded trail.
+"""Writes what the docs show from what the code is: commands, settings, and the picture of a recorded trail.
 
-`python -m docs.generate` writes them anew; a test compares.
+`python -m docs.generate` writes them anew; a test compares. How a trail is recorded is said in `docs.recording`.
 """
 
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
-import click
 import typer
+from pydantic import BaseModel
+from typer.core import TyperCommand, TyperGroup
 
+from docs.meanings import MEANINGS
+from stead.broker.settings import Settings as PlannerSettings
 from stead.demo.cli.app import app
 from stead.identity.audit.render import as_mermaid, as_svg
 from stead.identity.audit.trail import Trail
+from stead.identity.samples import BANK_NAME
+from stead.identity.settings import IssuerSettings, LoginSettings, Settings, TimeoutSettings
 
 DOCS = Path(__file__).parent
 RECORDED = DOCS / "recorded-trail.json"
 
+NAMES = {
+    "stead-cli": "the terminal",
+    "http://127.0.0.2:8400": "FinPort Identity",
+    "http://127.0.0.3:8400": BANK_NAME,
+}
+"""What the recorded trail's clients and issuers are called."""
+
+SECTIONS: tuple[tuple[str, type[BaseModel]], ...] = (
+    ("issuers", IssuerSettings),
+    ("login", LoginSettings),
+    ("timeouts", TimeoutSettings),
+)
+_NESTED = {name for name, _ in SECTIONS}
+
 
 def pages() -> dict[Path, str]:
     """Every generated file with its content."""
-    trail = Trail.model_validate(json.loads(RECORDED.read_text()))
+    trail = Trail.model_validate(json.loads(RECORDED.read_text(encoding="utf-8")))
     return {
-        DOCS / "trail.svg": as_svg(trail),
+        DOCS / "trail.svg": as_svg(trail, NAMES),
         DOCS / "reference" / "cli.md": command_reference(),
+        DOCS / "reference" / "settings.md": settings_reference(),
         DOCS / "explanation" / "trail.md": _trail_page(trail),
     }
 
 
 def command_reference() -> str:
     """All commands with their help, as Markdown."""
-    root = typer.main.get_command(app)
-    sections = [f"## `{path}`\n\n{_described(command, path)}" for path, command in _commands(root, "stead")]
-    return "\n".join(["# The `stead` command", "", *sections]).rstrip() + "\n"
+    sections = [f"## `{path}`\n\n{_described(command, path)}" for path, command in commands()]
+    return "\n".join([_COMMANDS, *sections]).rstrip() + "\n"
 
 
-def _commands(command: click.Command, path: str) -> Iterator[tuple[str, click.Command]]:
-    if isinstance(command, click.Group):
+def commands() -> Iterator[tuple[str, TyperCommand]]:
+    """Each command with the words that call it: `("stead trail show", …)`."""
+    return _within(typer.main.get_command(app), "stead")
+
+
+def _within(command: object, path: str) -> Iterator[tuple[str, TyperCommand]]:
+    if isinstance(command, TyperGroup):
         for name in sorted(command.commands):
-            yield from _commands(command.commands[name], f"{path} {name}")
-    else:
+            yield from _within(command.commands[name], f"{path} {name}")
+    elif isinstance(command, TyperCommand):
         yield path, command
 
 
-def _described(command: click.Command, path: str) -> str:
-    context = click.Context(command, info_name=path, max_content_width=110, terminal_width=110)
-    return f"{command.help}\n\n```text\n{command.get_usage(context)}\n{_options(command, context)}```\n"
-
-
-def _options(command: click.Command, context: click.Context) -> str:
+def _described(command: TyperCommand, path: str) -> str:
+    context = typer.Context(command, info_name=path, max_content_width=110, terminal_width=110)
     rows = [record for parameter in command.params if (record := parameter.get_help_record(context))]
-    return "".join(f"  {left:<24} {right}\n" for left, right in rows)
+    options = "".join(f"  {left:<24} {right}\n" for left, right in rows)
+    return f"{command.help}\n\n```text\n{command.get_usage(context)}\n\n{options}```\n"
+
+
+def settings_reference() -> str:
+    """All settings with their meaning, as Markdown."""
+    top = {name: field for name, field in Settings.model_fields.items() if name not in _NESTED}
+    planner = {name: field for name, field in PlannerSettings.model_fields.items() if name not in top}
+    sections = [
+        f"## `{name}`\n\n{MEANINGS[name]}\n\n{_table(model.model_fields, f'{name}.')}" for name, model in SECTIONS
+    ]
+    only_variables = f"{_VARIABLES}\n{_table(planner, '', keys=False)}"
+    return "\n".join([_SETTINGS, _table(top, ""), only_variables, *sections]).rstrip() + "\n"
+
+
+def _table(fields: dict[str, Any], place: str, *, keys: bool = True) -> str:
+    """One row for each setting. A setting without a meaning is a `KeyError`: it has to be written first."""
+    rows = [
+        f"| {f'`{place}{name}`' if keys else _variable(name)} | {_default(field)} | {MEANINGS[f'{place}{name}']} |\n"
+        for name, field in fields.items()
+    ]
+    return f"| {'Key' if keys else 'Variable'} | Default | Meaning |\n|---|---|---|\n{''.join(rows)}"
+
+
+def _variable(name: str) -> str:
+    return f"`STEAD_{name.upper()}`"
+
+
+def _default(field: Any) -> str:
+    if field.is_required():
+        return "required"
+    value = field.get_default(call_default_factory=True)
+    return "none" if value in (None, (), {}, frozenset()) else f"`{json.dumps(value, default=str)}`"
 
 
 def _trail_page(trail: Trail) -> str:
-    return (
-        "# A trail, drawn\n\nThis is the recorded run that the README's picture shows, as Mermaid text: what "
-        "`stead trail export --mermaid` prints.\n\n```mermaid\n" + as_mermaid(trail).rstrip() + "\n```\n"
-    )
+    return f"{_TRAIL}```mermaid\n{as_mermaid(trail, NAMES).rstrip()}\n```\n"
+
+
+_COMMANDS = """\
+# The `stead` command
+
+Results go to standard output, everything else to standard error. Every `--json` prints one JSON document.
+
+| Exit code | Meaning |
+|---|---|
+| 0 | Done |
+| 1 | Refused or failed: the message says which, and what to do next |
+| 2 | Misused, or not set up: an unknown option, no network recorded, a wrong setting |
+
+`STEAD_HOME` names the state directory, and with it the network; without it, it is `.stead` in the current folder.
+"""
+
+_SETTINGS = """\
+# Settings
+
+Written to `stead.yaml` in the state directory (`$STEAD_HOME`, else `.stead`), or set in the environment: `STEAD_` and
+the key in capitals, a dot as two underscores, so `timeouts.connect` is `STEAD_TIMEOUTS__CONNECT`. The environment wins,
+key by key. Lists and objects in a variable are JSON. A key that is not known is an error that names the one probably
+meant. Settings are read once, when a process starts.
+
+```yaml
+planner: rules
+timeouts:
+  connect: 5
+```
+"""
+
+_VARIABLES = """\
+## Only in the environment
+
+| Variable | Default | Meaning |
+|---|---|---|
+| `STEAD_HOME` | `.stead` | The state directory: addresses, keys, databases, audit chains, `stead.yaml`. |
+
+The broker reads two more, for [a planner with a model](../how-to/plug-in-a-planner.md):
+"""
+
+_TRAIL = """\
+# A trail, drawn
+
+The recorded run behind the README's picture: “Show my portfolio, then how will AAPL and MSFT trend, then transfer 250
+EUR to Bob's savings”, asked by Alice and approved at her bank. This is what `stead trail export --mermaid` prints; what
+each member of a hop means is in [the trail's reference](../reference/trail.md).
+
+How to read it:
+
+- **An arrow is a hop**: one call that carries an operation, with a token of its own. Under it stand the token's claims.
+- **Blue hops act for Alice.** `sub` stays Alice on each of them; `act` names who acts now, and through whom.
+- **Green hops are services as themselves.** `sub` is the calling service. There is no `act`, and nothing names Alice.
+- **The last hop is authorized for one operation.** Its token comes from the bank, where Alice is `nb-1001`.
+
+Why the trail is believed: each side of a call writes down what it saw, in a file that is a hash chain. A hop is
+*confirmed* when both sides tell of the same token. The trail is walked from the call that began the task, over what
+each caller recorded; it is never selected by a trace id, because a trace id is the caller's to choose.
+
+"""
 
 
 def main() -> None:
     """Writes every generated file."""
     for path, content in pages().items():
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(content)
+        path.write_text(content, encoding="utf-8")
 
 
 if __name__ == "__main__":

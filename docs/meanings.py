@@ -1,0 +1,36 @@
+"""What each setting means, in a sentence. The reference is made of these and of the models' own names and defaults."""
+
+from collections.abc import Mapping
+
+MEANINGS: Mapping[str, str] = {
+    "issuer": "The issuer at which workloads get their tokens; the network's own when not set.",
+    "issuer_claims": 'What the tokens of the embedded issuers say besides, as text: `{"tenant": "acme"}`.',
+    "planner": "Who makes plans: `rules`, or a model such as `openai:…`, `anthropic:…`, `ollama:…`.",
+    "planner_base_url": "Where the model is served, for any endpoint that speaks OpenAI's wire format.",
+    "planner_seconds": "Seconds that a model may take for a plan.",
+    "issuers": "Issuers whose access tokens services accept, as a list. When it is empty, they trust `issuer` alone.",
+    "issuers.issuer": "Its name, exactly as `iss` has it.",
+    "issuers.algorithms": "The signature algorithms that count. Any other is refused, `none` and HMAC always.",
+    "issuers.jwks_uri": "Where its keys are; its metadata says (RFC 8414) when not set.",
+    "issuers.subject": "The claim that names the person stably.",
+    "issuers.client": "The claim that names the client.",
+    "issuers.scopes": "The claim that holds the scopes, as text or as a list.",
+    "issuers.roles": "The claim that holds the roles; a dot goes deeper, as in `realm_access.roles`.",
+    "issuers.identifier": "The claim that names the token.",
+    "issuers.typ": "What the token's header says it is (RFC 9068).",
+    "issuers.max_lifetime": "Seconds that a token may live at most; a longer one is refused.",
+    "issuers.audience_list": "Whether `aud` may be a list. By default it names one audience.",
+    "issuers.tolerated_headers": "Header members that are ignored instead of refused, such as `x5t`.",
+    "login": "The provider at which people sign in to the web page; the network's own when not set.",
+    "login.issuer": "Its name, exactly as its metadata has it.",
+    "login.client_id": "The web's name there.",
+    "login.client_secret_file": "A file that holds the client's secret and nothing else.",
+    "login.client_auth": "How the client proves itself; by its secret when there is one, else by its key.",
+    "login.scopes": "What to ask for.",
+    "login.resource": "The audience to ask for (RFC 8707), where the provider wants one.",
+    "login.algorithms": "The algorithms that an ID token may be signed with.",
+    "timeouts": "Seconds to wait.",
+    "timeouts.connect": "For a connection.",
+    "timeouts.read": "For the next bytes of a callee; a stream may be silent that long.",
+    "timeouts.provider": "For an answer of an identity provider.",
+}
