@@ -17,6 +17,7 @@ import httpx2
 from stead.identity.driver import no_cookies, tls
 from stead.identity.errors import AccessDenied, InvalidRequest
 from stead.identity.flows.wire import origin
+from stead.identity.replies import UNAVAILABLE
 from stead.identity.values import AccessToken, Grant
 
 CONNECT, WRITE, READ = 5.0, 30.0, 300.0
@@ -195,9 +196,9 @@ class _Unbroken(httpx2.AsyncByteStream):
 
 def _unreachable(request: httpx2.Request) -> httpx2.Response:
     error = {
-        "code": -32000,
+        "code": UNAVAILABLE,
         "message": f"{request.url.netloc.decode('ascii')} cannot be reached.",
-        "data": [{"reason": "temporarily_unavailable", "hint": "Check that it runs, and try again."}],
+        "data": [{"reason": "TEMPORARILY_UNAVAILABLE", "hint": "Check that it runs, and try again."}],
     }
     return httpx2.Response(503, json={"jsonrpc": "2.0", "id": None, "error": error}, request=request)
 

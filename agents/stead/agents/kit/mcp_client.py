@@ -13,6 +13,7 @@ from mcp_types import CallToolRequest, CallToolRequestParams, CallToolResult, Te
 from pydantic import TypeAdapter
 
 from stead.agents.kit.ask import Consent
+from stead.identity import replies
 from stead.identity.egress import Target
 from stead.identity.errors import (
     AccessDenied,
@@ -32,8 +33,8 @@ PROTOCOL = "2026-07-28"
 """The revision of MCP spoken: calls carry everything they need, so that no session outlives an identity."""
 
 TIMEOUT = 30.0
-REFUSED = frozenset({-32003, -32041, -32043, -32053})
-"""JSON-RPC codes whose message and hint are meant for the caller: those of our tools and of our ingress."""
+REFUSED = frozenset({replies.UNAUTHENTICATED, replies.REFUSED, replies.UNAVAILABLE})
+"""JSON-RPC codes whose message and hint are meant for the caller."""
 
 Once = Callable[[str, Callable[[], Awaitable[Json]]], Awaitable[Json]]
 Reveal = Callable[[Consent], AccessToken]

@@ -46,8 +46,11 @@ class Hop(BaseModel):
 
     @property
     def refused(self) -> bool:
-        """True where somebody said no: no token was granted, the callee did not let it pass, or would not do it."""
-        return self.decision != "allow" or self.outcome == "refused"
+        """True where somebody said no: no token was granted, the callee did not let it pass, or would not do it.
+
+        A call that was let in and ended with somebody else's no further on is not itself refused.
+        """
+        return self.decision != "allow" or (self.outcome == "refused" and (bool(self.code) or not self.confirmed))
 
     @property
     def line(self) -> str:
