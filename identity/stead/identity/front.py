@@ -46,7 +46,8 @@ def front(
         clock=workload.clock,
     )
     issuers = [each.issuer for each in verifier.issuers]
-    metadata = protected_resource(workload.url, issuers, scopes, workload.name, **(extra or {}))
+    said = {"stead_client_id": workload.name, **(extra or {})}
+    metadata = protected_resource(workload.url, issuers, scopes, workload.name, **said)
     opened = [metadata, *health_routes(_readiness(workload, ready)), *routes]
     router = Router(opened, redirect_slashes=False, default=ingress)
     guarded = EdgeGuard(router, max_body=max_body, protocol=_by_route(opened, protocol_of(protocol)))

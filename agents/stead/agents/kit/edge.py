@@ -57,6 +57,7 @@ def edge(
         protocol="jsonrpc",
         routes=[*create_agent_card_routes(card, cache_control=CARD_AGE), *_desk(runtime, links, house or name)],
         ready=ready,
+        extra={"stead_name": name, "stead_needs": runtime.needs},
     )
 
 

@@ -22,7 +22,8 @@ from stead.agents.kit.skill import Skill
 from stead.agents.kit.storage import Storage, opened
 from stead.agents.kit.wire import Call, new_task
 from stead.identity.errors import ConfigurationError, InvalidRequest
-from stead.identity.values import Arrival, Principal, acting_for
+from stead.identity.types import Json
+from stead.identity.values import Arrival, Grant, Principal, acting_for
 from stead.identity.workload import Workload
 
 Servers = Mapping[str, tuple[str, tuple[str, ...]]]
@@ -65,6 +66,20 @@ class Runtime:
     def ready(self) -> bool:
         """Whether calls can be taken."""
         return self._parking is not None
+
+    @property
+    def needs(self) -> list[Json]:
+        """What the skills ask of MCP servers, and how: what this agent has to be given when it joins a network.
+
+        A server that is called by a person's consent alone is not among them: that right is the person's to give.
+        """
+        found = {
+            (url, scopes, "s2s" if skill.grant is Grant.S2S else "obo")
+            for skill in self.skills.values()
+            if skill.provider is None
+            for url, scopes in (self._servers[name] for name in skill.clients)
+        }
+        return [{"audience": url, "scopes": list(scopes), "mode": mode} for url, scopes, mode in sorted(found)]
 
     @asynccontextmanager
     async def lifespan(self) -> AsyncGenerator[None, None]:

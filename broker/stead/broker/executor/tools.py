@@ -74,7 +74,9 @@ class Tools:
 
 
 def _sentence(said: str, output: Any, title: str) -> str:
-    """What the tool said, unless that is only its data once more."""
+    """What the tool said, unless that is only its data once more; one bare value is an answer (MCP wraps it)."""
+    if isinstance(output, Mapping) and list(output) == ["result"] and isinstance(output["result"], str | int | float):
+        return f"{title}: {output['result']}"[:2000]
     try:
         repeated = json.loads(said) == output
     except ValueError:

@@ -26,9 +26,8 @@ async def read_server(name: str, url: str, workload: Workload) -> Entry | None:
     metadata = await fetch_object(f"{url}{METADATA}", workload.bare)
     if metadata is None:
         return None
-    entry = Entry(
-        name=name, kind="mcp", url=url, title=str(metadata.get("resource_name") or name)[:200], endpoint=f"{url}/mcp"
-    )
+    title = str(metadata.get("stead_name") or metadata.get("resource_name") or name)[:200]
+    entry = Entry(name=name, kind="mcp", url=url, title=title, endpoint=f"{url}/mcp")
     issuers = metadata.get("authorization_servers") or []
     if workload.issuer not in issuers:
         trusted = ", ".join(str(issuer)[:200] for issuer in issuers[:3]) or "no issuer"

@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 import httpx
 
-from stead.demo.cli.output import emit, say, table
+from stead.demo.cli.output import emit, say, table, tell
 from stead.demo.cli.session import Session, administering, person_named, signed_in
 from stead.identity.errors import AccessDenied, InvalidRequest, ProviderUnavailable
 from stead.identity.home import Home
@@ -113,6 +113,7 @@ def add(url: str, username: str, *, json: bool) -> None:
     async def work(session: Session) -> dict[str, Any]:
         origin = _origin(url)
         asked = await wanted(session.http, origin)
+        _tell_what_it_gets(asked)
         await _call(session, "POST", session.home.network.corporate_idp, "/admin/audiences", json=asked)
         return await _call(session, "POST", session.home.network.broker, "/registry", json={"url": origin})
 
@@ -122,6 +123,16 @@ def add(url: str, username: str, *, json: bool) -> None:
     else:
         skills = ", ".join(skill["id"] for skill in entry.get("skills", []))
         say(f"{entry.get('name', url)} is part of the network: {skills}")
+
+
+def _tell_what_it_gets(asked: dict[str, Any]) -> None:
+    """What the administrator gives by adding it."""
+    tell(f"{asked['client_id'] or 'Nobody known'} at {asked['audience']}")
+    for scope, roles in asked["scopes"].items():
+        tell(f"  gives {scope} to {' or '.join(roles) or 'services'}")
+    for need in asked["needs"]:
+        how = "as itself" if need.get("mode") == "s2s" else "on behalf of people"
+        tell(f"  may ask {need.get('audience')} for {' '.join(need.get('scopes', []))}, {how}")
 
 
 def remove(name: str, username: str, *, json: bool) -> None:
@@ -141,28 +152,41 @@ def remove(name: str, username: str, *, json: bool) -> None:
 
 
 def _origin(url: str) -> str:
-    parts = urlsplit(url)
-    if parts.scheme not in {"http", "https"} or not parts.hostname:
-        raise InvalidRequest(f"{url!r} is not the URL of a service.", hint="Such as http://127.0.0.32:8412.")
-    return f"{parts.scheme}://{parts.netloc}"
+    try:
+        parts = urlsplit(url)
+        host, _ = parts.hostname, parts.port
+    except ValueError:  # a port beyond 65535, or half an IPv6 address
+        parts, host = urlsplit(""), None
+    more = parts.username or parts.query or parts.fragment or parts.path not in ("", "/")
+    if parts.scheme not in {"http", "https"} or not host or more:
+        raise InvalidRequest(f"{url!r} is not the origin of a service.", hint="Such as http://127.0.0.32:8412.")
+    return f"{parts.scheme}://{parts.netloc}".lower()
 
 
 async def wanted(http: httpx.AsyncClient, origin: str) -> dict[str, Any]:
     """What a service asks for, from its card or its resource metadata, as the admin endpoint takes it."""
     card = await _document(http, f"{origin}/.well-known/agent-card.json")
     metadata = await _document(http, f"{origin}/.well-known/oauth-protected-resource")
-    if metadata is None:
+    if metadata is None or metadata.get("resource") != origin:
         raise InvalidRequest(f"{origin} does not say whose tokens it takes.", hint="It needs RFC 9728 metadata.")
+    try:
+        return _asked(origin, card, metadata)
+    except (AttributeError, TypeError, ValueError):
+        raise InvalidRequest(f"{origin} does not describe itself in a way that can be read.") from None
+
+
+def _asked(origin: str, card: dict[str, Any] | None, metadata: dict[str, Any]) -> dict[str, Any]:
     skills = _skills(card) if card is not None else dict(metadata.get("stead_tools", {}))
     if not skills:
         raise InvalidRequest(f"{origin} declares no skill and no tool.")
     listing = [] if card is not None else [{"client_id": "broker", "scopes": ["tools:list"], "mode": "s2s"}]
     return {
         "audience": origin,
-        "name": str((card or {}).get("name") or metadata.get("resource_name") or origin),
-        "client_id": metadata.get("resource_name"),
+        "name": str((card or {}).get("name") or metadata.get("stead_name") or metadata.get("resource_name") or origin),
+        "client_id": metadata.get("stead_client_id"),
         "scopes": _scopes(skills) | ({} if card is not None else {"tools:list": []}),
         "callers": [*_callers(skills), *listing],
+        "needs": list(metadata.get("stead_needs", [])),
     }
 
 
