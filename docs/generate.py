@@ -13,7 +13,6 @@ from pydantic import BaseModel
 from typer.core import TyperCommand, TyperGroup
 
 from docs.meanings import MEANINGS
-from stead.broker.settings import Settings as PlannerSettings
 from stead.demo.cli.app import app
 from stead.identity.audit.render import as_mermaid, as_svg
 from stead.identity.audit.trail import Trail
@@ -78,25 +77,18 @@ def _described(command: TyperCommand, path: str) -> str:
 def settings_reference() -> str:
     """All settings with their meaning, as Markdown."""
     top = {name: field for name, field in Settings.model_fields.items() if name not in _NESTED}
-    planner = {name: field for name, field in PlannerSettings.model_fields.items() if name not in top}
     sections = [
         f"## `{name}`\n\n{MEANINGS[name]}\n\n{_table(model.model_fields, f'{name}.')}" for name, model in SECTIONS
     ]
-    only_variables = f"{_VARIABLES}\n{_table(planner, '', keys=False)}"
-    return "\n".join([_SETTINGS, _table(top, ""), only_variables, *sections]).rstrip() + "\n"
+    return "\n".join([_SETTINGS, _table(top, ""), _VARIABLES, *sections]).rstrip() + "\n"
 
 
-def _table(fields: dict[str, Any], place: str, *, keys: bool = True) -> str:
+def _table(fields: dict[str, Any], place: str) -> str:
     """One row for each setting. A setting without a meaning is a `KeyError`: it has to be written first."""
     rows = [
-        f"| {f'`{place}{name}`' if keys else _variable(name)} | {_default(field)} | {MEANINGS[f'{place}{name}']} |\n"
-        for name, field in fields.items()
+        f"| `{place}{name}` | {_default(field)} | {MEANINGS[f'{place}{name}']} |\n" for name, field in fields.items()
     ]
-    return f"| {'Key' if keys else 'Variable'} | Default | Meaning |\n|---|---|---|\n{''.join(rows)}"
-
-
-def _variable(name: str) -> str:
-    return f"`STEAD_{name.upper()}`"
+    return f"| Setting | Default | Meaning |\n|---|---|---|\n{''.join(rows)}"
 
 
 def _default(field: Any) -> str:
@@ -145,8 +137,6 @@ _VARIABLES = """\
 | Variable | Default | Meaning |
 |---|---|---|
 | `STEAD_HOME` | `.stead` | The state directory: addresses, keys, databases, audit chains, `stead.yaml`. |
-
-The broker reads two more, for [a planner with a model](../how-to/plug-in-a-planner.md):
 """
 
 _TRAIL = """\

@@ -4,9 +4,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from stead.broker.app import broker_app
-    from stead.broker.settings import Settings
 
-__all__ = ["Settings", "broker_app"]
+__all__ = ["broker_app"]
 
 
 def __getattr__(name: str) -> Any:
@@ -15,8 +14,4 @@ def __getattr__(name: str) -> Any:
         from stead.broker.app import broker_app
 
         return broker_app
-    if name == "Settings":
-        from stead.broker.settings import Settings
-
-        return Settings
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -28,7 +28,6 @@ from stead.broker.executor.subjects import Subjects
 from stead.broker.executor.tools import Tools
 from stead.broker.planner import planner
 from stead.broker.registry import Catalogue, Registry, Status
-from stead.broker.settings import Settings
 from stead.identity.types import ASGIApp
 from stead.identity.vault import Vault
 from stead.identity.workload import Workload
@@ -38,12 +37,12 @@ GATHERING = 10.0
 """Seconds after start for which readiness waits for the network's own agents; without one, one still plans."""
 
 
-def broker_app(workload: Workload, settings: Settings | None = None) -> ASGIApp:
+def broker_app(workload: Workload) -> ASGIApp:
     """The broker that runs as `workload`. It needs the ASGI lifespan, and is the only one of its process.
 
     Raises `ConfigurationError` for a planner that cannot be used.
     """
-    chosen = settings or Settings()
+    settings = workload.settings
     engine = _engine(workload)
     board, requests, attempts = TaskBoard(engine), Requests(engine), Attempts(engine)
     registry = Registry(workload, Catalogue(engine))
@@ -53,7 +52,7 @@ def broker_app(workload: Workload, settings: Settings | None = None) -> ASGIApp:
     office = Office(
         workload=workload,
         registry=registry,
-        planner=planner(chosen.planner or workload.settings.planner, chosen.planner_base_url, chosen.planner_seconds),
+        planner=planner(settings.planner, settings.planner_base_url, settings.planner_seconds),
         subjects=subjects,
         agents=Agents(workload, subjects, f"{workload.url}{PUSH}"),
         tools=Tools(workload, subjects, attempts),

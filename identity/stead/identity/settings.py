@@ -115,6 +115,8 @@ class Settings(BaseSettings):
     issuer_claims: Mapping[ClaimName, ClaimValue] = {}
     login: LoginSettings | None = None
     planner: str = "rules"
+    planner_base_url: str | None = None
+    planner_seconds: Positive = 30
     timeouts: TimeoutSettings = TimeoutSettings()
 
     @classmethod
