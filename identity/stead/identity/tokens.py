@@ -86,9 +86,22 @@ class Tokens:
                 now=self._clock(),
                 txn=target.txn if principal.txn is None else None,
             )
-            return await drive(flow, self._bare, timeout=self._timeout, patience=PATIENCE)
+            try:
+                return await drive(flow, self._bare, timeout=self._timeout, patience=PATIENCE)
+            except InvalidGrant as refused:
+                raise self._for_good(refused, principal) from None
 
         return await self._held(key, request, target, principal.name)
+
+    def _for_good(self, refused: InvalidGrant, principal: Principal) -> IdentityError:
+        """Signing in again renews our own issuer's tokens. One of another issuer that is not taken never will be."""
+        if principal.issuer == self.client.issuer:
+            return refused
+        return AccessDenied(
+            f"sign-ins at {host(principal.issuer)} give no right here.",
+            hint="Sign in where the network's own provider vouches for you.",
+            debug=refused.description,
+        )
 
     def _key(self, target: Target, principal: Principal) -> ExchangeKey:
         claims = principal.claims
