@@ -1,6 +1,7 @@
 """The desk's pages over HTTP: server-rendered, without script, under a policy that lets nothing else in."""
 
 import logging
+import re
 import secrets
 from collections.abc import Awaitable, Callable
 from functools import cache
@@ -13,7 +14,7 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import Route
 
 from stead.agents.kit.consent.desk import Desk, Go, Outcome
-from stead.agents.kit.consent.words import Page, Tone
+from stead.agents.kit.consent.words import Page
 
 HERE = Path(__file__).parent
 _HEADERS = {
@@ -32,6 +33,7 @@ _BROKEN = Page(
     status=500,
     note="Open the link again in a moment.",
 )
+_ACCOUNT = re.compile(r"\b[A-Z]{2}\d\d(?: [A-Z\d]{4})+(?: [A-Z\d]{1,4})?\b")
 log = logging.getLogger("stead.kit")
 
 
@@ -50,7 +52,12 @@ def pages(desk: Callable[[], Desk], house: str, cookie: str, *, secure: bool) ->
 
         return Route(path, respond, methods=["GET"])
 
-    return [route("/authorize/{challenge}", enter), route("/callback", come_back), Route("/desk.css", _style)]
+    return [
+        route("/authorize/{challenge}", enter),
+        route("/callback", come_back),
+        _static("desk.css", "text/css"),
+        _static("desk.svg", "image/svg+xml"),
+    ]
 
 
 async def _outcome(answer: Callable[[Request], Awaitable[Outcome]], request: Request) -> Outcome | Page:
@@ -77,19 +84,26 @@ def _with_cookie(outcome: Outcome | Page, house: str, name: str, *, secure: bool
 
 
 def _rendered(page: Page, house: str) -> Response:
-    content = _template().render(page=page, house=house, mark=_MARKS[page.tone])
+    content = _template().render(page=page, house=house)
     return HTMLResponse(content, page.status, _HEADERS)
-
-
-_MARKS = {Tone.DONE: "✓", Tone.WAIT: "→", Tone.STOP: "✕"}
 
 
 @cache
 def _template() -> Any:
     environment = Environment(loader=FileSystemLoader(HERE / "templates"), autoescape=select_autoescape(default=True))
+    environment.filters["unbroken"] = _unbroken
     return environment.get_template("page.html")
 
 
-async def _style(_: Request) -> Response:
+def _unbroken(text: str) -> str:
+    """Account numbers that no line ends in."""
+    return _ACCOUNT.sub(lambda found: found[0].replace(" ", "\u00a0"), text)
+
+
+def _static(name: str, media_type: str) -> Route:
     headers = {"cache-control": "public, max-age=3600", "x-content-type-options": "nosniff"}
-    return Response((HERE / "static" / "desk.css").read_bytes(), media_type="text/css", headers=headers)
+
+    async def respond(_: Request) -> Response:
+        return Response((HERE / "static" / name).read_bytes(), media_type=media_type, headers=headers)
+
+    return Route(f"/{name}", respond, methods=["GET"])

@@ -5,7 +5,7 @@ from enum import StrEnum
 
 
 class Tone(StrEnum):
-    """How a page looks: a mark and a colour, never the colour alone."""
+    """How a page looks: a drawn mark and a colour, never the colour alone. The words say the same without either."""
 
     DONE = "done"
     WAIT = "wait"
@@ -101,6 +101,6 @@ def confirmed(provider: str, explanation: str, onward: str) -> Page:
         f"{provider} confirmed",
         explanation,
         Tone.DONE,
-        note="It goes on by itself. This authorization was for this once, and is spent with it.",
+        note="It goes on by itself; you can close this page. Your authorization was for this once, and is used up.",
         onward=("Back to FinPort", onward),
     )
