@@ -88,6 +88,14 @@ async def test_progress_answer_and_trail_arrive_by_themselves(world: World, alic
         assert (await until(stream, "trail", task="t-live"))["hops"][1]["grant"] == "s2s"
 
 
+async def test_a_task_that_ends_before_it_can_be_watched_is_shown_as_over(world: World, alice: Tab) -> None:
+    world.broker.next = samples.task("t-unseen", "Show my portfolio", "WORKING", steps=samples.READ_STEPS)
+    world.broker.ends_unseen["t-unseen"] = {**samples.READ, "id": "t-unseen"}
+    async with events(alice) as stream:
+        await alice.post("/ask", {"text": "Show my portfolio", "message_id": "message-unseen"})
+        await until(stream, "turn", task="t-unseen", state="done")
+
+
 async def test_a_second_tab_and_a_reload_see_the_same(world: World, alice: Tab) -> None:
     world.broker.next = samples.task("t-two", "Show my portfolio", "WORKING", steps=samples.READ_STEPS)
     async with events(alice) as first, events(alice) as second:

@@ -40,6 +40,7 @@ class SampleBroker:
         self.asked: list[dict[str, Any]] = []
         self.people: set[str] = set()
         self.away = False
+        self.ends_unseen: dict[str, dict[str, Any]] = {}
         self.changed = asyncio.Event()
 
     def put(self, task: dict[str, Any], trail: dict[str, Any] | None = None) -> None:
@@ -113,11 +114,18 @@ class SampleBroker:
             error = {"code": -32001, "message": "Task not found"}
             return JSONResponse({"jsonrpc": "2.0", "id": body["id"], "error": error})
         if method == "SubscribeToTask":
+            if task["id"] in self.ends_unseen:
+                self.put(self.ends_unseen.pop(task["id"]))
+                return self._over(body)
             return StreamingResponse(self._stream(body, task["id"]), media_type="text/event-stream")
         if method == "CancelTask":
             task = {**task, "status": {"state": "TASK_STATE_CANCELED"}}
             self.put(task)
         return self._result(body, task)
+
+    def _over(self, body: dict[str, Any]) -> Response:
+        error = {"code": -32004, "message": "The task is over."}
+        return JSONResponse({"jsonrpc": "2.0", "id": body["id"], "error": error})
 
     def _made(self, message: dict[str, Any]) -> dict[str, Any]:
         known = self.tasks.get(message.get("taskId", ""))

@@ -129,7 +129,8 @@ class Following:
         if not audience.watchers:
             await audience.wait_for_watcher(RENEW)
             return False
-        with suppress(TimeoutError):
+        # A task that ended since it was looked at has no changes any more, and its next look says so.
+        with suppress(TimeoutError, InvalidRequest):
             async with asyncio.timeout(RENEW), aclosing(self._broker.changes(session, task)) as changes:
                 async for _ in changes:
                     if await self._look(session, task):
