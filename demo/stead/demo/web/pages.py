@@ -32,11 +32,25 @@ class Person:
         return self.name[:1].upper()
 
 
+_FILTERS = ("amount", "figures", "host", "iban", "identity_words", "moment", "percent", "plain", "quantity", "sentence")
+
+
 def _environment() -> Environment:
     environment = Environment(
         loader=FileSystemLoader(FOLDER / "templates"), autoescape=True, trim_blocks=True, lstrip_blocks=True
     )
-    for name in ("amount", "quantity", "percent", "iban", "moment", "host", "identity_words", "plain", "sentence"):
+    for name in (
+        "amount",
+        "quantity",
+        "percent",
+        "figures",
+        "iban",
+        "moment",
+        "host",
+        "identity_words",
+        "plain",
+        "sentence",
+    ):
         environment.filters[name] = getattr(typeset, name)
     return environment
 

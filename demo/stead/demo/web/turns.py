@@ -99,6 +99,11 @@ class Turn:
         """True while something may still happen."""
         return self.state in OPEN
 
+    @property
+    def declined(self) -> bool:
+        """True where the person said no, which is an answer and no fault."""
+        return any(one.get("reason") == "declined" for one in self.refused)
+
 
 def read_turn(task: Json) -> Turn:
     """The turn that a task, in the A2A JSON form, stands for."""

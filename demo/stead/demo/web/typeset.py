@@ -1,11 +1,13 @@
 """How amounts, account numbers and grants are written for people. Pure; knows no HTTP and no template."""
 
+import re
 from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
 from typing import Any
 from urllib.parse import urlsplit
 
 THIN = "\u202f"
+_GROUPED = re.compile(r"(?<=\d),(?=\d{3}(?!\d))")
 
 GRANT_WORDS = {
     "login": "signed in as {name}",
@@ -51,6 +53,11 @@ def percent(value: object, *, signed: bool = False) -> str:
     return f"{text}{THIN}%"
 
 
+def figures(text: object) -> str:
+    """A sentence whose numbers have the same thin separators as the tables under it."""
+    return _GROUPED.sub(THIN, str(text))
+
+
 def iban(value: object) -> str:
     """An account number in groups of four."""
     text = str(value).replace(" ", "")
@@ -78,7 +85,7 @@ def host(url: object) -> str:
 def identity_words(grant: str, name: str, provider: str | None = None) -> str:
     """By what right, in words: never a grant type's URN."""
     if provider:
-        return f"on behalf of {name}, and needs {name}'s approval at {provider}"
+        return f"on behalf of {name}, once approved at {provider}"
     return GRANT_WORDS.get(grant, grant).format(name=name)
 
 

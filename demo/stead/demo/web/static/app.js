@@ -33,11 +33,16 @@ function explain(problem) {
   notice("problem", text, { bad: true, action: el("button", { class: "link-button", type: "button", onclick: () => notice("problem", null) }, "Dismiss") });
 }
 
-let sending = false;
+// What is on its way to the broker. The same again is a double click; something else waits its turn.
+let sending = null;
 
 async function ask(text, { plan = false } = {}) {
-  if (sending || !text.trim()) return;
-  sending = true;
+  const said = `${text.trim()}|${plan}`;
+  if (!text.trim() || sending?.said === said) return;
+  const earlier = sending?.done;
+  const done = Promise.withResolvers();
+  const mine = sending = { said, done: done.promise };
+  await earlier;
   $("#send").disabled = true;
   const question = chat.openQuestion();
   try {
@@ -48,7 +53,7 @@ async function ask(text, { plan = false } = {}) {
     panels.show(turn.task);
     chat.follow();
   } catch (problem) { explain(problem); }
-  finally { sending = false; $("#send").disabled = false; }
+  finally { done.resolve(); if (sending === mine) { sending = null; $("#send").disabled = false; } }
 }
 
 async function decline(task, challenge, button) {

@@ -15,7 +15,7 @@ const clock = (seconds) => new Date(seconds * 1000).toLocaleTimeString();
 
 function actorRows(hop) {
   const { act } = hop;
-  if (!act) return el("dd", { class: "none" }, hop.jti ? "none: nobody acts for somebody else" : null);
+  if (!act) return el("dd", { class: "none" }, hop.jti ? "none: nobody acts for somebody else" : "none");
   const inner = act.act ? el("div", { class: "act" }, nested(act.act), el("span", { class: "gloss" }, "history, for audit only")) : null;
   return el("dd", {}, act.sub, " ", el("span", { class: "gloss" }, "acts now"), inner);
 }
@@ -47,6 +47,7 @@ function rows(hop, before) {
     hop.consent_id ? ["consent_id", value(hop.consent_id)] : null,
     ["decision", value(hop.decision)],
     ["rule", value(hop.rule)],
+    hop.outcome ? ["outcome", value(hop.outcome)] : null,
   ].filter(Boolean).flatMap(([name, cell]) => [el("dt", {}, name), cell]);
 }
 
@@ -113,7 +114,7 @@ export function drawClaims(host, trail, chosen, { step, close }) {
         el("button", { type: "button", class: "button plain small", disabled: index === 0, onclick: () => step(-1), "aria-label": "Previous hop" }, "←"),
         el("button", { type: "button", class: "button plain small", disabled: index === trail.hops.length - 1, onclick: () => step(1), "aria-label": "Next hop" }, "→"),
         el("button", { type: "button", class: "button plain small", onclick: close }, "Close"))),
-    hop.decision === "deny" || say.refused(hop) ? el("div", { class: "refusal", "data-testid": "refusal" },
+    say.refused(hop) ? el("div", { class: "refusal", "data-testid": "refusal" },
       el("p", {}, hop.description ?? "This hop was refused."),
       hop.hint ? el("p", {}, hop.hint) : null,
       el("p", { class: "mono soft" }, [hop.code, hop.rule].filter(Boolean).join("  ·  "))) : "",

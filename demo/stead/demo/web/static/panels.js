@@ -23,7 +23,7 @@ export class Panels {
   }
 
   async show(task) {
-    if (this.task !== task) { this.task = task; this.chosen = null; this.pinned = false; }
+    if (this.task !== task) { this.task = task; this.chosen = null; this.pinned = false; $("#panel-trail").scrollTop = 0; }
     this.onTask(task);
     // The trail of a task under way arrives by itself.
     if (!this.trails.has(task) && !this.turns.get(task)?.open) {

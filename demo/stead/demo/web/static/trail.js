@@ -1,6 +1,6 @@
 // The identity trail: one value, drawn as a sequence diagram, as a list for narrow pages, and as a table.
 
-import { el, now, still, svg, swatch, tick } from "./dom.js";
+import { $, el, now, still, svg, swatch, tick } from "./dom.js";
 import * as say from "./words.js";
 
 const HEAD = 66;
@@ -58,7 +58,7 @@ function labels(hop, from, to, y, width) {
   const room = Math.max(words.length * 5.9, 90);
   const toRight = low + 10 + room < width - RIGHT;
   const place = toRight ? { x: low + 10, "text-anchor": "start" } : { x: high - 10, "text-anchor": "end" };
-  return [svg("text", { class: "what", y: y - 11, ...place }, say.operation(hop)), svg("text", { class: "words", y: y + 21, ...place }, words)];
+  return [svg("text", { class: "what", y: y - 14, ...place }, say.operation(hop)), svg("text", { class: "words", y: y + 21, ...place }, words)];
 }
 
 function life(hop, y, width) {
@@ -74,7 +74,7 @@ export function spoken(hop, index) {
   return `Hop ${index + 1}: ${route}, ${say.operation(hop)}, ${say.stateWords(hop)}. Audience ${hop.aud ?? "none"}, scope ${say.scopes(hop).join(" ") || "none"}.`;
 }
 
-function row(hop, index, at, width, head, choose, chosen) {
+function row(hop, index, { ids, at, width, head, choose, chosen }) {
   const top = head + index * ROW;
   const y = top + 31;
   const [from, to] = [at(hop.caller), at(say.calleeId(hop))];
@@ -87,6 +87,7 @@ function row(hop, index, at, width, head, choose, chosen) {
     "data-decision": hop.decision, "data-callee": say.calleeId(hop), onclick: open, onkeydown: open,
   },
   svg("rect", { class: "row", x: 0, y: top + 1, width, height: ROW - 2, rx: 6 }),
+  svg("path", { class: "lifeline", d: ids.map((id) => `M${at(id)} ${top}v${ROW}`).join("") }),
   svg("text", { class: "number", x: 10, y: y + 4 }, index + 1), labels(hop, from, to, y, width), drawn.node, disc, life(hop, y, width));
   return { node, line: drawn.line, disc, distance: to - from };
 }
@@ -121,25 +122,28 @@ export function drawPicture(host, trail, { choose, chosen, waits, fresh = new Se
   const head = HEAD + (crowded ? STAGGER : 0);
   const down = (index) => (crowded && index % 2 ? STAGGER : 0);
   const height = head + trail.hops.length * ROW + (waits ? 40 : 8);
-  const rows = trail.hops.map((hop, index) => row(hop, index, at, width, head, choose, chosen));
+  const rows = trail.hops.map((hop, index) => row(hop, index, { ids, at, width, head, choose, chosen }));
   const focused = document.activeElement?.dataset?.hop;
   host.replaceChildren(svg("svg", {
     class: "trail-picture", viewBox: `0 0 ${width} ${height}`, width, height, role: "group",
     "aria-label": "Sequence diagram of the identity trail. A table with the same content follows.", "data-testid": "trail-picture",
   },
   ids.map((id, index) => header(id, at(id), logins.has(id), down(index))),
-  ids.map((id, index) => svg("path", { class: "lifeline", d: `M${at(id)} ${HEAD + down(index)}V${height}` })),
+  ids.map((id, index) => svg("path", { class: "lifeline", d: `M${at(id)} ${HEAD + down(index)}V${head}M${at(id)} ${head + trail.hops.length * ROW}V${height}` })),
   rows.map(({ node }) => node), pending(waits, ids, at, height - 22, width)));
   if (focused) host.querySelector(`[data-hop="${CSS.escape(focused)}"]`)?.focus({ preventScroll: true });
   trail.hops.forEach((hop, index) => { if (fresh.has(hop.hop)) animate(rows[index]); });
   tick(host);
 }
 
+// Under a long list the claims stand below what is in view.
+const reveal = () => $("#claims").scrollIntoView({ behavior: still() ? "auto" : "smooth", block: "start" });
+
 export function drawList(host, trail, { choose, chosen, waits }) {
   const rows = trail.hops.map((hop, index) => el("li", {},
     el("button", {
       type: "button", class: say.grantClass(hop), "aria-pressed": String(chosen === hop.hop), "data-testid": "trail-item",
-      "data-hop": hop.hop, "data-grant": hop.grant, "data-decision": hop.decision, onclick: () => choose(hop.hop, true),
+      "data-hop": hop.hop, "data-grant": hop.grant, "data-decision": hop.decision, onclick: () => { choose(hop.hop, true); reveal(); },
     },
     swatch(say.grantClass(hop)),
     el("span", { class: "path" }, `${index + 1}. ${pathWords(hop)}`),
@@ -157,8 +161,8 @@ export const pathWords = (hop) => `${callerTitle(hop)} to ${say.member(say.calle
 export const chainWords = (act) => { const names = []; for (let actor = act; actor; actor = actor.act) names.push(actor.sub); return names.join(", before it "); };
 
 export function drawTable(body, trail) {
-  body.replaceChildren(...trail.hops.map((hop, index) => el("tr", { "data-decision": hop.decision, "data-testid": "trail-row" },
+  body.replaceChildren(...trail.hops.map((hop, index) => el("tr", { class: say.refused(hop) ? "refused" : null, "data-decision": hop.decision, "data-testid": "trail-row" },
     [index + 1, pathWords(hop), say.operation(hop), say.grantWords(hop), hop.sub ?? "none", chainWords(hop.act) || "none", hop.aud ?? "none",
       say.scopes(hop).join(" ") || "none", hop.exp ? new Date(hop.exp * 1000).toLocaleTimeString() : "none"].map((text) => el("td", {}, String(text))),
-    el("td", { class: "wrap" }, hop.decision === "deny" ? `${hop.decision}: ${hop.description ?? hop.code ?? ""}` : hop.decision ?? "none"))));
+    el("td", { class: "wrap" }, say.refused(hop) ? `${hop.decision === "allow" ? "refused" : hop.decision}: ${hop.description ?? hop.code ?? ""}` : hop.decision ?? "none"))));
 }

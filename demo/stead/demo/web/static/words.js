@@ -22,7 +22,8 @@ export const calleeId = (hop) => hop.callee_name || hop.callee || "unknown";
 export const first = (hop) => (hop.name ? hop.name.split(" ")[0] : people.first);
 export const initial = (hop) => (hop.name ?? people.name).charAt(0).toUpperCase();
 export const carriesPerson = (hop) => hop.grant !== "s2s";
-export const refused = (hop) => hop.decision === "deny" || hop.outcome === "refused";
+// Somebody at this hop said no. A call that was let in and only ended because of a refusal further on is not refused itself.
+export const refused = (hop) => hop.decision !== "allow" || (hop.outcome === "refused" && (Boolean(hop.code) || !hop.confirmed));
 export const scopes = (hop) => (Array.isArray(hop.scope) ? hop.scope : (hop.scope ?? "").split(" ").filter(Boolean));
 export const operation = (hop) => hop.resource || hop.operation || "call";
 export const grantClass = (hop) => (refused(hop) ? "refused" : `grant-${hop.grant}`);
