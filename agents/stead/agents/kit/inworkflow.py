@@ -87,7 +87,7 @@ class DurableAsk:
         """Waits for the yes. Raises what stands for any other end."""
         said = await self._said(challenge)
         if said == Answered.DECLINED:
-            raise Declined(f"{self.record.principal.name} declined at {self.provider_name}.", hint="Nothing was done.")
+            raise Declined(f"{self.record.principal.name} declined.", hint="Nothing was done.")
         if said == Answered.CANCELED:
             raise Canceled(f"{self.record.principal.name} took the request back.", hint="Nothing was done.")
         if said != Answered.GRANTED:
