@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
@@ -112,26 +113,29 @@ async def test_a_killed_child_is_named_with_its_last_lines_and_comes_back_and_no
     assert all(free(url) for _, url in addresses(first.home.network))
 
 
-async def test_a_second_start_goes_on_where_the_first_one_was(path: Path) -> None:
-    with started(path) as network:
-        code, asked = await network.ask("Show my portfolio", "alice")
-        assert code == 0
-        urls, hops = network.urls, await network.trail(asked["task"])
-    with held(f"http://127.0.0.99:{urlsplit(network.home.network.trail).port}"), started(path) as network:
-        assert network.urls == urls
-        assert await network.trail(asked["task"]) == hops
-        code, again = await network.ask("Show my portfolio", "alice")
-        assert (code, again["answer"]) == (0, asked["answer"])
-
-
-async def test_the_death_of_the_launcher_leaves_no_orphan_and_the_next_start_waits_for_them(path: Path) -> None:
-    with started(path) as network:
-        os.kill(network.launcher.pid, signal.SIGKILL)
-        network.launcher.communicate(timeout=30)
-    with started(path) as network:
-        os.kill(network.launcher.pid, signal.SIGKILL)
-        network.launcher.communicate(timeout=30)
+async def test_a_start_after_ctrl_c_and_one_after_a_kill_go_on_and_no_orphan_is_left(
+    path: Path, first: FinPort
+) -> None:
+    """The second start finds what Ctrl-C left; the third one waits for the children of a launcher that was killed."""
+    with held(f"http://127.0.0.99:{urlsplit(first.home.network.trail).port}"), started(path) as second:
+        assert second.urls == first.urls
+        before = await newest_trail(second)
+        os.kill(second.launcher.pid, signal.SIGKILL)
+        second.launcher.communicate(timeout=30)
+    with started(path) as third:
+        assert third.urls == first.urls
+        assert await newest_trail(third) == before
+        assert "market_data.trend" in {hop["resource"] for hop in before}
+        os.kill(third.launcher.pid, signal.SIGKILL)
+        third.launcher.communicate(timeout=30)
         await until_gone(path)
+
+
+async def newest_trail(network: FinPort) -> list[dict[str, Any]]:
+    code, out, err = await network.stead("trail", "export", "--as", "alice", "--json")
+    assert code == 0, err
+    hops: list[dict[str, Any]] = json.loads(out)["hops"]
+    return hops
 
 
 async def test_a_busy_port_names_its_holder_and_fresh_chooses_others_and_forgets(path: Path) -> None:

@@ -148,13 +148,13 @@ class Methods(RequestHandler):
         """The task that the message is about, then what happens to it because of the message."""
         task_id = message.task_id or await self._start(message, caller)
         async with aclosing(self._events(task_id, caller)) as events:
-            async for shown in events:
-                yield shown
-                break
-            else:
+            shown = await anext(events, None)
+            if shown is None:
                 raise TaskNotFoundError("There is no such task.")
+            # Before anything is told: who hears the first event may hang up, and has been heard by then.
             if message.task_id and isinstance(shown, Task):
                 await self._answer(shown, message, caller)
+            yield shown
             async for event in events:
                 yield event
 

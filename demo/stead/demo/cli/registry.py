@@ -110,8 +110,9 @@ def _describe(entry: dict[str, Any]) -> None:
 def add(url: str, username: str, *, json: bool) -> None:
     """Lets a service in: audience, scopes and edges at the authorization server, then the entry at the broker."""
 
+    origin = _origin(url)
+
     async def work(session: Session) -> dict[str, Any]:
-        origin = _origin(url)
         asked = await wanted(session.http, origin)
         _tell_what_it_gets(asked)
         await _call(session, "POST", session.home.network.corporate_idp, "/admin/audiences", json=asked)
