@@ -52,8 +52,8 @@ CHEATS = (
     Cheat("unsigned", "Sign with nothing", "Sends your claims with the algorithm “none”.", "RFC 8725 section 3.1"),
     Cheat(
         "widen",
-        "Ask for more",
-        "Exchanges your broker token for the right to make transfers.",
+        "Trade it in",
+        "FinPort trades the broker's token, which is not for FinPort, for the right to make transfers.",
         "RFC 8693 section 2.2.2",
     ),
     Cheat(
