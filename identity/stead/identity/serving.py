@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 
 import uvicorn
 
+from stead.identity.bounded_http import BoundedHttp
 from stead.identity.draining import Drained
 from stead.identity.errors import ConfigurationError
 from stead.identity.types import ASGIApp
@@ -58,10 +59,14 @@ def origin(url: str) -> tuple[str, int]:
 
 def serve(app: ASGIApp, listener: socket.socket, *, log_level: str = "warning") -> None:
     """Serves until a signal ends it. httptools always: on h11 a request smuggled behind Transfer-Encoding is served."""
+    uvicorn.Server(_config(app, log_level)).run(sockets=[listener])
+
+
+def _config(app: ASGIApp, log_level: str) -> uvicorn.Config:
     logging.basicConfig(level=log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    config = uvicorn.Config(
+    return uvicorn.Config(
         Drained(app),
-        http="httptools",
+        http=BoundedHttp,
         lifespan="on",
         log_config=None,
         log_level=log_level,
@@ -70,7 +75,6 @@ def serve(app: ASGIApp, listener: socket.socket, *, log_level: str = "warning") 
         proxy_headers=False,
         timeout_graceful_shutdown=_GRACE,
     )
-    uvicorn.Server(config).run(sockets=[listener])
 
 
 def serve_at(url: str, load: Callable[[], ASGIApp], *, public: bool = False) -> None:
