@@ -10,6 +10,7 @@ from typing import Any
 
 from jsonschema import Draft202012Validator
 from jsonschema.exceptions import SchemaError
+from referencing import Registry
 from referencing.exceptions import Unresolvable
 
 from stead.broker.errors import PlanInvalid
@@ -70,7 +71,8 @@ def _inputs(step: Step, candidate: Candidate) -> Iterator[str]:
 def complaints(schema: Mapping[str, Any], inputs: Mapping[str, Any]) -> Iterator[str]:
     """What a JSON schema says against inputs, as "path: why". What comes from an earlier step is not judged yet."""
     try:
-        errors = list(Draft202012Validator(dict(schema)).iter_errors(inputs))
+        # A registry of its own, because the validator's default fetches what a `$ref` names, files included.
+        errors = list(Draft202012Validator(dict(schema), registry=Registry()).iter_errors(inputs))
     except (SchemaError, Unresolvable):
         yield "inputs: the skill's schema is not valid."
         return

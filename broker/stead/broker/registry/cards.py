@@ -13,6 +13,7 @@ from pydantic import ValidationError
 from stead.broker.errors import NotRegistrable
 from stead.broker.plans import Provider
 from stead.broker.registry.entries import Entry, Skill, Status
+from stead.broker.registry.schemas import plain_schema
 from stead.broker.structs import read_into, to_json
 from stead.identity.values import Grant
 
@@ -107,6 +108,6 @@ def _skill(skill: AgentSkill, identity: Mapping[str, Any]) -> Skill:
         scopes=tuple(identity.get("scopes", ())),
         effects=bool(identity.get("effects", False)),
         provider=None if provider is None else Provider(issuer=provider["issuer"], name=provider["name"]),
-        input_schema=identity.get("input_schema", {}),
-        output_schema=identity.get("output_schema", {}),
+        input_schema=plain_schema(identity.get("input_schema", {})),
+        output_schema=plain_schema(identity.get("output_schema", {})),
     )

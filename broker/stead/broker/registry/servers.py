@@ -10,6 +10,7 @@ from pydantic import ValidationError
 from stead.broker.errors import NotRegistrable
 from stead.broker.registry.cards import fetch_object
 from stead.broker.registry.entries import Entry, Skill, Status
+from stead.broker.registry.schemas import plain_schema
 from stead.identity.egress import Target
 from stead.identity.values import Grant
 from stead.identity.workload import Workload
@@ -64,6 +65,6 @@ def _skill(tool: Any, identity: Mapping[str, Any]) -> Skill:
         grant=Grant(identity.get("grant", Grant.S2S)),
         scopes=tuple(identity.get("scopes", ())),
         effects=bool(identity.get("effects", False)),
-        input_schema=tool.input_schema or {},
-        output_schema=tool.output_schema or {},
+        input_schema=plain_schema(tool.input_schema or {}),
+        output_schema=plain_schema(tool.output_schema or {}),
     )
