@@ -1,5 +1,6 @@
 """The rules planner, sentence by sentence: what is planned, what is asked, and what is refused instead of guessed."""
 
+import time
 from typing import Any
 
 import pytest
@@ -221,3 +222,18 @@ async def test_the_same_sentence_gives_the_same_plan() -> None:
     one = await rules.plan(PLANNED[8][0], None, (PORTFOLIO, TREND))
     assert one == await rules.plan(PLANNED[8][0], None, (PORTFOLIO, TREND))
     assert one.planner == "rules"
+
+
+@pytest.mark.parametrize(
+    "words", ["AAPL " * 24, "Pay " + "Bob's Aunt's Cat's " * 12, "Send Alexandra Alessandra Antonietta Augusta"]
+)
+def test_a_sentence_that_is_made_to_be_slow_is_planned_at_once(words: str) -> None:
+    began = time.monotonic()
+    plan(words, FINPORT)
+    assert time.monotonic() - began < 1
+
+
+def test_a_number_with_two_readings_beside_another_clause_is_refused_in_words() -> None:
+    made = plan("Transfer 1.250 EUR to Bob and greet him", FINPORT)
+    assert [refusal.reason for refusal in made.refused] == ["ambiguous"]
+    assert not made.steps

@@ -34,6 +34,9 @@ _CUT = (
 )
 _TICKER = re.compile(r"(?<![\w$])\$?([A-Z]{1,5}(?:\.[A-Z])?)(?![\w'’])")
 _NAMED_TICKER = re.compile(r"\b([A-Z][A-Za-z]+)\s*\(([A-Z]{1,5})\)|\b([A-Z]{2,5})\s*\(([A-Z][A-Za-z]+)\)")
+# A name's words are told apart by what stands between them, so that there is one way to match and not two to the number
+# of words ways.
+_NAMED_FIRST = re.compile(r"^\w+\s+([A-Z][\w'’]+(?:\s+[A-Z][\w'’]+)*?)(?=\s*[-−€$£]?\d)")
 _QUOTED = re.compile(r"[\"“‘]([^\"”’]{1,200})[\"”’]")
 _SPAN = re.compile(
     r"\b(\d+|a|an|one|two|three|four|six|twelve)[\s-]+(minute|hour|day|week|month|quarter|year)s?\b", re.I
@@ -188,7 +191,7 @@ def _currency_input(candidate: Candidate, currency: str | None) -> str | None:
 def _party(reading: Reading, name: str, schema: Mapping[str, Any]) -> None:
     text, filling = reading.text, reading.filling
     addressed = list(re.finditer(rf"\b(?:to|into)\s+((?:(?!\bto\b).)+?){_CUT}", text, re.I))
-    match = addressed[-1] if addressed else re.search(r"^\w+\s+((?:[A-Z][\w'’]+\s?)+?)(?=\s*[-−€$£]?\d)", text)
+    match = addressed[-1] if addressed else _NAMED_FIRST.search(text)
     if match is None:
         return
     filling.used.append(match.span() if addressed else match.span(1))

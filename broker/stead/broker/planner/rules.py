@@ -83,8 +83,11 @@ def _cut_further(clause: Clause, vocabulary: Vocabulary) -> Iterator[Clause]:
         yield clause
         return
     left, right = clause.text[: match.start()], clause.text[match.end() :]
-    first, second = _choose(left, vocabulary), _choose(right, vocabulary)
-    whole = _choose(clause.text, vocabulary)
+    try:
+        first, second, whole = (_choose(text, vocabulary) for text in (left, right, clause.text))
+    except AmbiguousError:
+        yield clause  # which says so when its place in the plan is looked for
+        return
     if first and second and first.candidate.key != second.candidate.key and not (whole and whole.match.coverage == 1.0):
         yield Clause(left, left, clause.negated, clause.follows)
         yield from _cut_further(Clause(right, right, clause.negated), vocabulary)
