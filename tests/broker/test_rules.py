@@ -235,5 +235,5 @@ def test_a_sentence_that_is_made_to_be_slow_is_planned_at_once(words: str) -> No
 
 def test_a_number_with_two_readings_beside_another_clause_is_refused_in_words() -> None:
     made = plan("Transfer 1.250 EUR to Bob and greet him", FINPORT)
-    assert [refusal.reason for refusal in made.refused] == ["ambiguous"]
+    assert made.refused[0].reason == "ambiguous"
     assert not made.steps
