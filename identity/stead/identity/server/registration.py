@@ -25,6 +25,7 @@ from stead.identity.server.clients import (
     keep_client,
 )
 from stead.identity.server.errors import Refused, invalid_token
+from stead.identity.server.people import find_person
 from stead.identity.server.site import Site
 from stead.identity.server.store import fresh
 from stead.identity.types import Json
@@ -121,9 +122,15 @@ def _new_client(site: Site, wanted: ClientMetadata, key: ECKey) -> Client:
 
 
 def _free_name(site: Site, name: str) -> str:
-    """The client's own name where it is free, so that the people who read logs and trails know it."""
+    """The client's own name where it is free, so that the people who read logs and trails know it.
+
+    A person's subject is not free: a client's own tokens have its name as `sub`, and would be that person's (RFC 9068
+    s5).
+    """
     slug = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:60] or "client"
-    return slug if find_client(site.issuer.store, slug) is None else f"{slug}-{fresh(48).lower().strip('-_')}"
+    store = site.issuer.store
+    is_free = find_client(store, slug) is None and find_person(store, slug) is None
+    return slug if is_free else f"{slug}-{fresh(48).lower().strip('-_')}"
 
 
 def _registered(client: Client) -> Json:

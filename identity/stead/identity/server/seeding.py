@@ -9,6 +9,7 @@ from joserfc.jwk import ECKey
 from sqlalchemy import delete, select
 from sqlalchemy.dialects.sqlite import insert
 
+from stead.identity.errors import ConfigurationError
 from stead.identity.server import schema
 from stead.identity.server.authority import Mode
 from stead.identity.server.clients import EXCHANGE, SERVICE, Client, keep_client
@@ -83,7 +84,7 @@ class Seed:
 def seed(settings: ServerSettings, what: Seed) -> None:
     """Writes the seed into the issuer's database. Safe to repeat; what was registered or added since stays.
 
-    Raises `ValueError` for an edge whose mode is none.
+    Raises `ValueError` for an edge whose mode is none, `ConfigurationError` for a client named as a person's subject.
     """
     store = Store(settings.path)
     try:
@@ -98,12 +99,21 @@ def _write(store: Store, settings: ServerSettings, what: Seed) -> None:
         keep_person(store, _person(person), person.password)
     for client in what.clients:
         keep_client(store, _client(client), settings.clock())
+    _require_distinct(store)
     _forget_seeded(store)
     own = SeedAudience(settings.issuer, settings.name, {})
     for audience in (own, *what.audiences):
         write_audience(store, audience, joined=False)
     for edge in what.edges:
         write_edge(store, edge)
+
+
+def _require_distinct(store: Store) -> None:
+    """Both a client's name and a person's subject become `sub`, which alone tells whose a task is (RFC 9068 s5)."""
+    both = select(schema.persons.c.subject).join(schema.clients, schema.clients.c.client_id == schema.persons.c.subject)
+    found = store.row(both)
+    if found is not None:
+        raise ConfigurationError(f"{found['subject']!r} is both a client and a person.", hint="Rename one of them.")
 
 
 def _forget_seeded(store: Store) -> None:
