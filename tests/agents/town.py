@@ -149,7 +149,7 @@ class Town:
 
     async def task(self, name: str, task_id: str, agent: str = "transfer") -> Json:
         """The task as its owner sees it."""
-        reply = await self.rpc(name, agent, "GetTask", {"id": task_id})
+        reply = await self.rpc(name, agent, "GetTask", {"id": task_id}, effects=agent == "transfer")
         found: Json = reply.get("result", reply)
         return found
 

@@ -3,7 +3,7 @@
 Holds handles and what tells callers apart, never a token nor all that one says.
 """
 
-from collections.abc import Set
+from collections.abc import Sequence, Set
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
@@ -100,6 +100,12 @@ class Calls:
         if row is None:
             raise KeyError(task)
         return _record(row)
+
+    async def among(self, tasks: Sequence[str]) -> dict[str, Record]:
+        """The calls that became these tasks, by task."""
+        async with self._engine.connect() as connection:
+            rows = (await connection.execute(select(calls).where(calls.c.task.in_(tasks)))).mappings().all()
+        return {row["task"]: _record(row) for row in rows}
 
     async def end(self, task: str, *, forget_key: bool = False) -> None:
         """Notes that the task is over. With `forget_key` the caller's next try is a call of its own."""

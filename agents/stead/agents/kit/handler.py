@@ -47,7 +47,11 @@ from stead.identity.values import Principal, current_arrival
 
 
 class Methods(RequestHandler):
-    """The methods of one agent. Every task is looked up under its owner, so that nobody else's exists."""
+    """The methods of one agent.
+
+    A task exists for its owner, and for the actor that started it in their stead with the scopes that its skill needs:
+    neither for anybody else, nor for another agent that the same person trusts with less.
+    """
 
     def __init__(self, runtime: Runtime) -> None:
         self._runtime = runtime
@@ -97,7 +101,7 @@ class Methods(RequestHandler):
         validate_history_length(params)
         if params.HasField("page_size"):
             validate_page_size(params.page_size)
-        page = await self._runtime.storage.board.list(params, principal_of(context).owner)
+        page = await self._listed(params, principal_of(context))
         for task in page.tasks:
             if not params.include_artifacts:
                 task.ClearField("artifacts")
@@ -159,7 +163,19 @@ class Methods(RequestHandler):
         return self._runtime.storage.board.watch(task_id, caller.owner, self._left(caller))
 
     async def _task(self, task_id: str, caller: Principal) -> Task:
-        return _found(await self._runtime.storage.board.get(task_id, caller.owner))
+        task = await self._runtime.storage.board.get(task_id, caller.owner)
+        if task is None or task_id not in await self._runtime.open_to(caller, [task_id]):
+            raise TaskNotFoundError("There is no such task.")
+        return task
+
+    async def _listed(self, params: ListTasksRequest, caller: Principal) -> ListTasksResponse:
+        page = await self._runtime.storage.board.list(params, caller.owner)
+        seen = await self._runtime.open_to(caller, [task.id for task in page.tasks])
+        shown = [task for task in page.tasks if task.id in seen]
+        page.total_size -= len(page.tasks) - len(shown)
+        del page.tasks[:]
+        page.tasks.extend(shown)
+        return page
 
     def _left(self, caller: Principal) -> float:
         """Seconds that the caller's token has left: nobody is told anything beyond that."""

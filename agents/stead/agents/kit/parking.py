@@ -141,9 +141,9 @@ class Parking:
         return replace(principal_from(stored["principal"], AccessToken(stored["token"])), txn=record.principal.txn)
 
     def renew(self, record: Record, caller: Principal) -> None:
-        """Keeps the caller's token if it is fresher, and of the same person through the same actors."""
+        """Keeps the caller's token if it is fresher, of the same person through the same actors, and for this task."""
         held = self.principal(record)
-        same = (held.owner, held.chain, held.client_id) == (caller.owner, caller.chain, caller.client_id)
+        same = _bearer(held) == _bearer(caller) and caller.txn == record.principal.txn
         if same and caller.expires_at > held.expires_at:
             self.keep(record, caller)
 
@@ -172,6 +172,10 @@ class Parking:
             return
         if reply.status_code >= 500 or reply.status_code in (401, 429):
             raise ProviderUnavailable("The receiver of the push has a problem.")
+
+
+def _bearer(principal: Principal) -> tuple[str, tuple[str, ...], str]:
+    return principal.owner, principal.chain, principal.client_id
 
 
 def credential_name(challenge: str) -> str:

@@ -1,7 +1,7 @@
 """One agent at work in one process: it takes calls, runs them in memory or as durable workflows, and ends them."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import ExitStack, asynccontextmanager
 from dataclasses import replace
 from typing import Any
@@ -11,7 +11,7 @@ from a2a.types import Message, TaskState
 
 from stead.agents.kit import durable
 from stead.agents.kit.ask import Ask
-from stead.agents.kit.calls import Record
+from stead.agents.kit.calls import Record, actor_of
 from stead.agents.kit.ending import Ending, ending_of, interrupted, told
 from stead.agents.kit.errors import Canceled
 from stead.agents.kit.inmemory import InMemoryAsk
@@ -198,6 +198,15 @@ class Runtime:
         record = await self.storage.calls.get(task)
         await self._end(record, told("CANCELED", Canceled(f"{record.principal.name} took the request back.")))
         return True
+
+    async def open_to(self, caller: Principal, tasks: Sequence[str]) -> frozenset[str]:
+        """Those of a person's tasks that the caller itself started for them, and has the right to start."""
+        records = (await self.storage.calls.among(tasks)).values()
+        return frozenset(record.task for record in records if self._is_open_to(caller, record))
+
+    def _is_open_to(self, caller: Principal, record: Record) -> bool:
+        skill = self.skills.get(record.skill)
+        return actor_of(caller) == record.actor and skill is not None and caller.scopes.issuperset(skill.scopes)
 
     async def renew(self, task: str, caller: Principal) -> None:
         """Takes the caller's token for a call that waits, if it is fresher and of the same person and actors."""
