@@ -21,6 +21,7 @@ MAX_TEXT = 512
 MAX_NUMBER = 2**53 - 1
 """What JSON numbers hold exactly (RFC 8259 s6)."""
 
+_encode = json.JSONEncoder(sort_keys=True, separators=(",", ":"), allow_nan=False).encode
 _TOKEN = re.compile(r"eyJ[\w-]{6,}(?:\.[\w-]*)*")
 
 
@@ -125,11 +126,22 @@ def unseal(line: bytes) -> Event:
 
 def kept(values: Mapping[str, Any]) -> Json:
     """The members of a new event as they may be kept: texts cleaned. Raises `InvalidRequest` for what no event has."""
-    members = {name: clean(value) if type(value) is str else value for name, value in values.items()}
-    for name, member in members.items():
-        if type(member) is not str or name not in _TEXTS:
-            _check(name, member, absent=True)
+    members: Json = {}
+    for name, value in values.items():
+        if value is None and name in _TYPES:
+            continue
+        if name not in _TEXTS:
+            _check(name, value)
+        elif type(value) is not str or len(value) > MAX_TEXT or not value.isascii() or "eyJ" in value:
+            value = _text(name, value)
+        members[name] = value
     return {**members, "kind": _kind(members.get("kind"))}
+
+
+def _text(name: str, value: Any) -> str:
+    if not isinstance(value, str):
+        raise InvalidRequest(f"The event's {name} has the wrong type.")
+    return clean(value)
 
 
 def clean(text: str) -> str:
@@ -142,7 +154,7 @@ def clean(text: str) -> str:
 
 
 def _canonical(value: Json) -> bytes:
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False).encode()
+    return _encode(value).encode()
 
 
 def _typed(value: object) -> Event:
@@ -160,12 +172,10 @@ def _kind(word: Any) -> Kind:
         raise InvalidRequest("An event is of no known kind.") from None
 
 
-def _check(name: str, member: object, *, absent: bool = False) -> None:
+def _check(name: str, member: object) -> None:
     expected = _TYPES.get(name)
     if expected is None:
         raise InvalidRequest("An event has a member that is not known.")
-    if absent and member is None:
-        return
     if not isinstance(member, expected) or isinstance(member, bool):
         raise InvalidRequest(f"The event's {name} has the wrong type.")
     if isinstance(member, str) and clean(member) != member:

@@ -153,7 +153,6 @@ class Journal:
         consent_id: str | None = None,
     ) -> Event:
         """A call that arrived with a true token, and what policy said (`allow`, `deny`, `step_up`, `consent`)."""
-        claims = {**principal.claims, **_verified(principal)}
         return self.append(
             kind=Kind.INGRESS,
             hop=arrival.hop,
@@ -170,7 +169,7 @@ class Journal:
             code=code,
             description=description,
             hint=hint,
-            **_told(claims, service=principal.is_service),
+            **_verified(principal),
         )
 
     def outcome(self, *, hop: str, outcome: str, error: IdentityError | None = None) -> Event:
@@ -203,10 +202,13 @@ def _lineage(parent: Arrival, *, service: bool) -> Json:
 
 
 def _verified(principal: Principal) -> Json:
+    """What an event keeps of a token that was verified. A service hop knows no person, whatever its token may say."""
+    service = principal.is_service
     return {
+        "name": None if service else _text(principal.claims.get("name")),
         "iss": principal.issuer,
         "sub": principal.subject,
-        "act": None if principal.actor is None else principal.actor.as_claim(),
+        "act": None if service or principal.actor is None else principal.actor.as_claim(),
         "aud": principal.audience,
         "scope": " ".join(sorted(principal.scopes)),
         "exp": principal.expires_at,
