@@ -73,8 +73,8 @@ async def admit(town: Town, **more: Any) -> None:
         "callers": [{"client_id": "broker", "scopes": ["mallory:do"], "mode": "obo"}],
         "needs": [{"audience": town.agents["portfolio"], "scopes": ["portfolio:read"], "mode": "obo"}],
     }
-    bearer = {"authorization": f"Bearer {(await admin.token(corporate)).reveal()}"}
-    added = await admin.http.post(f"{corporate}/admin/audiences", json=asked | more, headers=bearer)
+    url = f"{corporate}/admin/audiences"
+    added = await admin.http.post(url, json=asked | more, headers=await admin.headers("POST", url, corporate))
     assert added.status_code == 201, added.text
 
 

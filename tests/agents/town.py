@@ -128,7 +128,7 @@ class Town:
         wanted = scopes or next(skill[1] for skill in SKILLS.values() if skill[0] == agent)
         grant = Grant.S2S if name is None else Grant.OBO
         principal = None if name is None else await self.person(name)
-        target = Target(self.agents[agent], tuple(wanted), grant, txn="root-task" if effects else None)
+        target = Target(self.agents[agent], tuple(wanted), grant, txn="root-task" if effects else None, effects=effects)
         body = {"jsonrpc": "2.0", "id": 1, "method": method, "params": params}
         arrival = Arrival(secrets.token_hex(8), secrets.token_hex(16), principal.jti if principal else None)
         with acting_for(principal, arrival):

@@ -14,21 +14,24 @@ from tests.broker.world import Person, World, answer, listening, origin_of, serv
 
 @pytest.fixture
 async def admin(world: World) -> Person:
-    return await world.person("admin", "registry:admin")
+    return await world.person("admin", "registry:admin", bound=True)
 
 
 async def entries(person: Person) -> dict[str, Any]:
-    response = await person.http.get(f"{person.world.network.broker}/registry", headers=person.headers)
+    url = f"{person.world.network.broker}/registry"
+    response = await person.http.get(url, headers=person.shown("GET", url))
     assert response.status_code == 200, response.text
     return {entry["name"]: entry for entry in response.json()["entries"]}
 
 
 async def add(person: Person, **document: Any) -> Any:
-    return await person.http.post(f"{person.world.network.broker}/registry", json=document, headers=person.headers)
+    url = f"{person.world.network.broker}/registry"
+    return await person.http.post(url, json=document, headers=person.shown("POST", url))
 
 
 async def remove(person: Person, name: str) -> Any:
-    return await person.http.delete(f"{person.world.network.broker}/registry/{name}", headers=person.headers)
+    url = f"{person.world.network.broker}/registry/{name}"
+    return await person.http.delete(url, headers=person.shown("DELETE", url))
 
 
 @asynccontextmanager

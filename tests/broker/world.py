@@ -8,6 +8,7 @@ import json
 import re
 import secrets
 import socket
+import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
@@ -17,8 +18,11 @@ from urllib.parse import parse_qs, urlsplit
 import httpx
 import uvicorn
 from joserfc import jwt
+from joserfc.jwk import ECKey
 
 from stead.broker import broker_app
+from stead.identity.dpop import sign_proof
+from stead.identity.egress import shown
 from stead.identity.home import Home, Network
 from stead.identity.samples import PERSONS
 from stead.identity.server import (
@@ -34,6 +38,7 @@ from stead.identity.server import (
     seed,
 )
 from stead.identity.types import ASGIApp, Json
+from stead.identity.values import AccessToken, BoundToken
 from stead.identity.workload import Workload
 from tests.broker.stubs import BANK, Call, Skill, Stub
 
@@ -184,10 +189,13 @@ class World:
             self.tokens[key] = await login(self.home, self.network, username, scope)
         return self.tokens[key]
 
-    async def person(self, username: str = "alice", scope: str = "broker:ask") -> "Person":
+    async def person(self, username: str = "alice", scope: str = "broker:ask", *, bound: bool = False) -> "Person":
         client = httpx.AsyncClient(timeout=30, trust_env=False)
         await self.stack.enter_async_context(client)
-        return Person(self, username, await self.token(username, scope), client)
+        if not bound:
+            return Person(self, username, await self.token(username, scope), client)
+        key = ECKey.generate_key("P-256")
+        return Person(self, username, await login(self.home, self.network, username, scope, key), client, key)
 
 
 @dataclass
@@ -198,6 +206,12 @@ class Person:
     username: str
     token: str = field(repr=False)
     http: httpx.AsyncClient
+    key: ECKey | None = field(default=None, repr=False)
+
+    def shown(self, method: str, url: str) -> dict[str, str]:
+        """The headers of one request."""
+        token = AccessToken(self.token) if self.key is None else BoundToken(self.token, self.key)
+        return {**shown(token, method, url), "a2a-version": "1.0"}
 
     @property
     def headers(self) -> dict[str, str]:
@@ -205,7 +219,8 @@ class Person:
 
     async def rpc(self, method: str, params: Json) -> Json:
         body = {"jsonrpc": "2.0", "id": 1, "method": method, "params": params}
-        response = await self.http.post(f"{self.world.network.broker}/a2a", json=body, headers=self.headers)
+        url = f"{self.world.network.broker}/a2a"
+        response = await self.http.post(url, json=body, headers=self.shown("POST", url))
         return dict(response.json())
 
     async def ask(self, goal: str, *, mode: str | None = None, task: str | None = None, key: str | None = None) -> Json:
@@ -307,7 +322,7 @@ async def answering(stub: Stub, call: Call) -> None:
     stub.complete(call, f"{stub.name} did {call.skill}.", {"echo": call.input, "total": "42.00"})
 
 
-async def login(home: Home, network: Network, username: str, scope: str) -> str:
+async def login(home: Home, network: Network, username: str, scope: str, key: ECKey | None = None) -> str:
     """A person's token for the broker, by the authorization code flow with PKCE at the real issuer."""
     verifier, issuer = secrets.token_urlsafe(48), network.corporate_idp
     challenge = base64.urlsafe_b64encode(hashlib.sha256(verifier.encode()).digest()).rstrip(b"=").decode()
@@ -337,8 +352,10 @@ async def login(home: Home, network: Network, username: str, scope: str) -> str:
         while response.is_redirect and response.headers["location"].startswith((issuer, "/")):
             response = await http.get(httpx.URL(issuer).join(response.headers["location"]))
         code = parse_qs(urlsplit(response.headers["location"]).query)["code"][0]
+        proof = {} if key is None else {"dpop": sign_proof(key, "POST", f"{issuer}/token", time.time())}
         redeemed = await http.post(
             f"{issuer}/token",
+            headers=proof,
             data={
                 "grant_type": "authorization_code",
                 "code": code,
@@ -353,8 +370,6 @@ async def login(home: Home, network: Network, username: str, scope: str) -> str:
 
 
 def _assertion(home: Home, issuer: str) -> str:
-    import time
-
     key, now = home.key("finport-web"), int(time.time())
     claims = {
         "iss": "finport-web",

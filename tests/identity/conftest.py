@@ -247,6 +247,7 @@ class Door:
             "audience": self.issuer.audience,
             "scopes": ("portfolio:read",),
             "protocol": protocol,
+            "binding": "off",
             **self.more,
         }
         guarded = EdgeGuard(Ingress(self.app, **settings), protocol=protocol)  # type: ignore[arg-type]

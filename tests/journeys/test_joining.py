@@ -183,8 +183,8 @@ async def refused_at_the_issuer(finport: FinPort, audience: dict[str, Any]) -> N
     issuer = finport.urls["corporate_idp"]
     alice = await signed_in(finport.home, "alice", {issuer: ("registry:admin",)})
     try:
-        bearer = {"authorization": f"Bearer {(await alice.token(issuer)).reveal()}"}
-        reply = await alice.http.post(f"{issuer}/admin/audiences", json=audience, headers=bearer)
+        url = f"{issuer}/admin/audiences"
+        reply = await alice.http.post(url, json=audience, headers=await alice.headers("POST", url, issuer))
         assert (reply.status_code, reply.json()["error"]) == (403, "insufficient_scope")
     finally:
         await alice.close()

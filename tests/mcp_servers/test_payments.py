@@ -7,9 +7,11 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from joserfc.jwk import ECKey
 
 from stead.identity.samples import ALICE, BOB, CAROL
 from stead.identity.types import ASGIApp
+from stead.identity.values import AccessToken, BoundToken
 from stead.identity.workload import Workload
 from stead.mcp_servers.payments.ledger import Ledger, seeded
 from stead.mcp_servers.payments.server import payments_server
@@ -17,6 +19,7 @@ from tests.mcp_servers.world import LEGACY, MODERN, Peer, World, reason, structu
 
 CHECKING, SAVINGS = (account.iban for account in ALICE.accounts)
 PAYEE = BOB.accounts[0].iban
+AGENT_KEY = ECKey.generate_key("P-256")
 ORDER = {
     "end_to_end_id": "e2e-00000001",
     "amount": "250.00",
@@ -54,7 +57,8 @@ class Bank:
         }
         return {**details, **changed}
 
-    def token(self, *details: Mapping[str, Any], **claims: Any) -> str:
+    def token(self, *details: Mapping[str, Any], **claims: Any) -> AccessToken:
+        """Bound to the agent's key, as the bank makes them."""
         whole = {
             "sub": "nb-1001",
             "aud": self.peer.url,
@@ -62,10 +66,11 @@ class Bank:
             "scope": "payments",
             "consent_id": f"consent-{secrets.token_hex(4)}",
             "authorization_details": list(details or (self.approved(ORDER),)),
+            "cnf": {"jkt": AGENT_KEY.thumbprint()},
         }
-        return self.world.bank.sign({**whole, **claims})
+        return BoundToken(self.world.bank.sign({**whole, **claims}), AGENT_KEY)
 
-    async def pay(self, token: str, order: Mapping[str, Any] = ORDER, **options: Any) -> Any:
+    async def pay(self, token: str | AccessToken, order: Mapping[str, Any] = ORDER, **options: Any) -> Any:
         return await self.peer.call("execute_payment", order, token=token, **options)
 
     async def assert_nothing_moved(self) -> None:

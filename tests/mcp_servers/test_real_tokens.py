@@ -3,12 +3,14 @@
 import runpy
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
+from joserfc.jwk import ECKey
 from mcp.client.client import Client
 from mcp.client.streamable_http import streamable_http_client
 
@@ -19,7 +21,7 @@ from stead.identity.joining import join, joined_url
 from stead.identity.samples import ALICE, BOB
 from stead.identity.serving import listen
 from stead.identity.types import ASGIApp
-from stead.identity.values import Grant
+from stead.identity.values import BoundToken, Grant
 from stead.identity.workload import Workload
 from stead.mcp_servers.finport import MCP_SERVERS
 from stead.mcp_servers.kit import Server
@@ -113,12 +115,13 @@ class Payments:
         self.ledger = ledger
         self.peer = peer
 
-    async def approved(self, details: dict[str, Any]) -> str:
-        login = Login()
+    async def approved(self, details: dict[str, Any]) -> BoundToken:
+        login, key = Login(), ECKey.generate_key("P-256")
         answer = await self.northbank.approved(login, details)
-        spent = await self.northbank.spend(login, answer["code"])
-        assert spent.status_code == 200, spent.text
-        return str(spent.json()["access_token"])
+        agent = replace(self.northbank.agent, proof_key=key)
+        spent = await self.northbank.redeem(login, answer["code"], party=agent)
+        assert spent.json()["token_type"] == "DPoP", spent.text
+        return BoundToken(spent.json()["access_token"], key)
 
 
 @pytest.fixture

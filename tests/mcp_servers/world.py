@@ -18,9 +18,11 @@ from starlette.applications import Starlette
 from starlette.responses import JSONResponse
 from starlette.routing import Route
 
+from stead.identity.egress import shown
 from stead.identity.home import Home
 from stead.identity.replies import REFUSED
 from stead.identity.types import ASGIApp
+from stead.identity.values import AccessToken
 from stead.identity.workload import Workload
 
 MODERN = "2026-07-28"
@@ -137,7 +139,7 @@ class Peer:
         method: str,
         params: Mapping[str, Any] | None = None,
         *,
-        token: str | None = None,
+        token: str | AccessToken | None = None,
         era: str = MODERN,
         headers: Mapping[str, str] | None = None,
     ) -> httpx.Response:
@@ -150,7 +152,7 @@ class Peer:
             if "name" in params:
                 sent["mcp-name"] = str(params["name"])
         if token is not None:
-            sent["authorization"] = f"Bearer {token}"
+            sent |= shown(token if isinstance(token, AccessToken) else AccessToken(token), "POST", f"{self.url}/mcp")
         body = {"jsonrpc": "2.0", "id": 7, "method": method, "params": params}
         return await self.client.post("/mcp", json=body, headers={**sent, **(headers or {})})
 

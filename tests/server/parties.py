@@ -14,6 +14,7 @@ import httpx
 from joserfc import jwt
 from joserfc.jwk import ECKey
 
+from stead.identity.dpop import sign_proof
 from tests.server.issuers import ACCESS_TOKEN, ASSERTION, EXCHANGE, WEB, Issuer
 
 Form = list[tuple[str, str]]
@@ -28,6 +29,7 @@ class Party:
     client_id: str
     redirect_uri: str = f"{WEB}/callback"
     public: bool = False
+    proof_key: ECKey | None = None
 
     def assertion(self, key: ECKey | None = None, **claims: Any) -> str:
         now = int(self.issuer.clock())
@@ -54,6 +56,8 @@ class Party:
     async def send(self, path: str, form: Form) -> httpx.Response:
         body = urlencode(form)
         headers = {"content-type": "application/x-www-form-urlencoded"}
+        if self.proof_key is not None:
+            headers["dpop"] = sign_proof(self.proof_key, "POST", self.issuer.url + path, self.issuer.clock())
         return await self.http.post(self.issuer.url + path, content=body, headers=headers)
 
     async def token(self, *form: tuple[str, str]) -> httpx.Response:

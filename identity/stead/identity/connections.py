@@ -6,13 +6,14 @@ from dataclasses import dataclass
 
 import httpx
 import httpx2
+from joserfc.jwk import ECKey
 
 from stead.identity.clock import Clock
 from stead.identity.driver import bare_client
 from stead.identity.egress import a2a_client, mcp_client
 from stead.identity.flows.client_assertion import ClientIdentity
 from stead.identity.providers import Providers
-from stead.identity.settings import TimeoutSettings
+from stead.identity.settings import Settings
 from stead.identity.tokens import Tokens
 
 
@@ -28,14 +29,25 @@ class Connections:
 
 
 @asynccontextmanager
-async def connected(client: ClientIdentity, timeouts: TimeoutSettings, clock: Clock) -> AsyncIterator[Connections]:
+async def connected(
+    client: ClientIdentity, proof_key: ECKey, settings: Settings, clock: Clock
+) -> AsyncIterator[Connections]:
     """Opens them all, and closes them again: first what is under way at the token endpoint, then the clients."""
+    timeouts = settings.timeouts
     async with (
         bare_client(timeouts.provider) as bare,
         a2a_client(timeouts.connect, timeouts.read) as http,
         mcp_client(timeouts.connect, timeouts.read) as http2,
     ):
         providers = Providers(bare, clock, timeouts.provider)
-        tokens = Tokens(client, providers, bare, clock=clock, timeout=timeouts.provider)
+        tokens = Tokens(
+            client,
+            providers,
+            bare,
+            clock=clock,
+            timeout=timeouts.provider,
+            proof_key=proof_key,
+            binding=settings.dpop,
+        )
         async with aclosing(tokens.exchanges):
             yield Connections(bare, http, http2, providers, tokens)

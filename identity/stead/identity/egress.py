@@ -14,11 +14,14 @@ from urllib.parse import urlsplit
 import httpx
 import httpx2
 
+from stead.identity.clock import system_clock
+from stead.identity.dpop import sign_proof
 from stead.identity.driver import no_cookies, tls
 from stead.identity.errors import AccessDenied, InvalidRequest
+from stead.identity.flows.proof import NONCE_WANTED
 from stead.identity.flows.wire import origin
 from stead.identity.replies import UNAVAILABLE
-from stead.identity.values import AccessToken, Grant
+from stead.identity.values import AccessToken, BoundToken, Grant
 
 CONNECT, WRITE, READ = 5.0, 30.0, 300.0
 """Seconds. Reading is patient, because a stream says something every 15 s at least and a tool may work in silence."""
@@ -26,7 +29,16 @@ CONNECT, WRITE, READ = 5.0, 30.0, 300.0
 LIMITS = {"max_connections": 1000, "max_keepalive_connections": 100}
 """Watching a task holds a connection, so that the libraries' hundred is soon spent."""
 
-NEVER_SENT = ("cookie", "authorization", "proxy-authorization", "traceparent", "tracestate", "baggage", "forwarded")
+NEVER_SENT = (
+    "cookie",
+    "authorization",
+    "dpop",
+    "proxy-authorization",
+    "traceparent",
+    "tracestate",
+    "baggage",
+    "forwarded",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +46,8 @@ class Target:
     """Where a hop goes and by what right. `audience` is the callee's origin (or its resource URL).
 
     `credential` is the token itself where nobody exchanges it: a person's own (LOGIN), or one that was issued for an
-    approved operation (IN_TASK). `effects` asks that the record of the hop is on disk before the hop.
+    approved operation (IN_TASK). `effects` asks that the record of the hop is on disk before the hop, and that its
+    token is bound to a key of ours.
     """
 
     audience: str
@@ -108,10 +121,23 @@ class _Outgoing(Protocol):
     """What a request of httpx and one of httpx2 have in common."""
 
     @property
+    def method(self) -> str: ...
+
+    @property
     def url(self) -> Any: ...
 
     @property
     def headers(self) -> MutableMapping[str, str]: ...
+
+
+class _Incoming(Protocol):
+    """What their responses have in common."""
+
+    @property
+    def status_code(self) -> int: ...
+
+    @property
+    def headers(self) -> Any: ...
 
 
 def authorize(request: _Outgoing) -> OpenHop:
@@ -126,9 +152,25 @@ def authorize(request: _Outgoing) -> OpenHop:
         )
     for name in NEVER_SENT:
         request.headers.pop(name, None)
-    request.headers["authorization"] = f"Bearer {hop.token.reveal()}"
+    request.headers.update(shown(hop.token, request.method, url))
     request.headers["traceparent"] = hop.traceparent
     return hop
+
+
+def shown(token: AccessToken, method: str, url: str, nonce: str | None = None) -> dict[str, str]:
+    """The headers that show a token: a bound one with a proof for this very request (RFC 6750 s2.1, RFC 9449 s7.1)."""
+    if not isinstance(token, BoundToken):
+        return {"authorization": f"Bearer {token.reveal()}"}
+    proof = sign_proof(token.key, method, url, system_clock(), token=token, nonce=nonce)
+    return {"authorization": f"DPoP {token.reveal()}", "dpop": proof}
+
+
+def _wanted_nonce(token: AccessToken, response: _Incoming) -> str | None:
+    """The nonce without which the callee takes no proof (RFC 9449 s9)."""
+    if response.status_code != 401 or not isinstance(token, BoundToken):
+        return None
+    asked = NONCE_WANTED in response.headers.get("www-authenticate", "")
+    return response.headers.get("dpop-nonce") if asked else None
 
 
 class EgressAuth(httpx.Auth):
@@ -140,6 +182,9 @@ class EgressAuth(httpx.Auth):
     async def async_auth_flow(self, request: httpx.Request) -> AsyncGenerator[httpx.Request, httpx.Response]:
         hop = authorize(request)
         response = yield request
+        if nonce := _wanted_nonce(hop.token, response):
+            request.headers.update(shown(hop.token, request.method, str(request.url), nonce))
+            response = yield request
         hop.status = response.status_code
 
 
@@ -152,6 +197,9 @@ class EgressAuth2(httpx2.Auth):
     async def async_auth_flow(self, request: httpx2.Request) -> AsyncGenerator[httpx2.Request, httpx2.Response]:
         hop = authorize(request)
         response = yield request
+        if nonce := _wanted_nonce(hop.token, response):
+            request.headers.update(shown(hop.token, request.method, str(request.url), nonce))
+            response = yield request
         hop.status = response.status_code
 
 

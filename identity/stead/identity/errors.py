@@ -4,6 +4,8 @@ IdentityError
 ├── ConfigurationError          the operator must mend something; never caused by a request
 ├── InvalidRequest              the request is malformed (RFC 6750 s3.1, RFC 6749 s5.2)
 ├── InvalidToken                the token is missing, false, expired or for somebody else (RFC 6750 s3.1)
+│   ├── InvalidProof            nothing proves that the bearer has the token's key (RFC 9449 s7.1)
+│   └── BindingRequired         the token would have to be bound to a key, and is not
 ├── InsufficientScope           a true token without the right (RFC 6750 s3.1)
 ├── AccessDenied                policy says no, with a reason for the person
 ├── StepUpRequired              a stronger or fresher login is needed (RFC 9470)
@@ -55,6 +57,14 @@ class InvalidRequest(IdentityError):
 class InvalidToken(IdentityError):
     code = "invalid_token"
     status = 401
+
+
+class InvalidProof(InvalidToken):
+    code = "invalid_dpop_proof"
+
+
+class BindingRequired(InvalidToken):
+    pass
 
 
 class InsufficientScope(IdentityError):

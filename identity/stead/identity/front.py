@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING, Any
 
 from starlette.routing import BaseRoute, Match, Router
 
+from stead.identity.binding import Binding
+from stead.identity.dpop import ALGORITHMS
 from stead.identity.guard import MAX_BODY, EdgeGuard
 from stead.identity.ingress import Describe, Ingress
 from stead.identity.metadata import Ready, health_routes, protected_resource
@@ -43,15 +45,22 @@ def front(
         scopes=scopes,
         public=public,
         protocol=protocol,
+        binding=workload.settings.dpop,
         clock=workload.clock,
     )
     issuers = [each.issuer for each in verifier.issuers]
-    said = {"stead_client_id": workload.name, **(extra or {})}
+    said = {"stead_client_id": workload.name, **_proofs(workload.settings.dpop), **(extra or {})}
     metadata = protected_resource(workload.url, issuers, scopes, workload.name, **said)
     opened = [metadata, *health_routes(_readiness(workload, ready)), *routes]
     router = Router(opened, redirect_slashes=False, default=ingress)
     guarded = EdgeGuard(router, max_body=max_body, protocol=_by_route(opened, protocol_of(protocol)))
     return _Living(workload, guarded, ingress)
+
+
+def _proofs(binding: Binding) -> Mapping[str, Any]:
+    """RFC 9728 s2: which proofs are taken, and whether nothing goes without."""
+    known = {"dpop_signing_alg_values_supported": list(ALGORITHMS)}
+    return {**known, "dpop_bound_access_tokens_required": True} if binding == "always" else known
 
 
 def _readiness(workload: "Workload", ready: Callable[[], bool | Awaitable[bool]] | None) -> Ready:

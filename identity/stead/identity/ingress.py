@@ -10,14 +10,24 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, urlsplit
 
 from starlette.authentication import AuthCredentials
 
-from stead.identity.errors import IdentityError, InsufficientScope, InvalidRequest, InvalidToken, ProviderUnavailable
+from stead.identity.binding import Binding
+from stead.identity.errors import (
+    BindingRequired,
+    IdentityError,
+    InsufficientScope,
+    InvalidProof,
+    InvalidRequest,
+    InvalidToken,
+    ProviderUnavailable,
+)
 from stead.identity.policy import Decision, Outcome, Policy
+from stead.identity.presented import Presented, Scheme
 from stead.identity.replies import Protocol as WireProtocol
-from stead.identity.replies import ProtocolOf, bearer_challenge, body_of, protocol_of, reply
+from stead.identity.replies import ProtocolOf, body_of, challenge, protocol_of, reply
 from stead.identity.types import ASGIApp, Json, Receive, Scope, Send
 from stead.identity.values import AccessToken, Arrival, Principal, acting_for
 from stead.identity.verifier import Verifier
@@ -25,10 +35,10 @@ from stead.identity.verifier import Verifier
 STRANGERS_PER_MINUTE = 120
 """Refusals without a valid token that are recorded: enough to see an attack, too few to fill the disk."""
 
-_BEARER = re.compile(r"bearer +([A-Za-z0-9._~+/-]+=*)", re.IGNORECASE)
+_CREDENTIAL = re.compile(r"(bearer|dpop) +([A-Za-z0-9._~+/-]+=*)", re.IGNORECASE)
 _TRACEPARENT = re.compile(rb"00-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-[0-9a-f]{2}")
 _SPOOFED = re.compile(rb"x-forwarded-.*|x-user.*|x-auth.*|x-remote.*|x-real-ip|forwarded|remote-user", re.DOTALL)
-_CREDENTIALS = frozenset({b"authorization", b"proxy-authorization"})
+_CREDENTIALS = frozenset({b"authorization", b"proxy-authorization", b"dpop"})
 _OPEN_PATHS = frozenset({"/healthz", "/readyz"})
 
 Headers = Iterable[tuple[bytes, bytes]]
@@ -75,7 +85,8 @@ class Ingress:
     """Lets in who bears a valid token and is allowed what they ask; makes them the current principal.
 
     The app sees `scope["user"]` (the principal) and `scope["auth"]`, and never the token. `public` tells which paths
-    need no token, beside metadata and health; the app's own check is all that guards those.
+    need no token, beside metadata and health; the app's own check is all that guards those. `binding` tells which calls
+    are let in by a bound token only (RFC 9449).
     """
 
     def __init__(
@@ -90,6 +101,7 @@ class Ingress:
         scopes: Iterable[str] = (),
         public: Callable[[Scope], bool] | None = None,
         protocol: WireProtocol | ProtocolOf = "http",
+        binding: Binding = "effects",
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._app = app
@@ -101,6 +113,7 @@ class Ingress:
         self._scopes = tuple(scopes)
         self._public = public
         self._protocol_of = protocol_of(protocol)
+        self._binding = binding
         self._clock = clock
         self._strangers = _Budget(STRANGERS_PER_MINUTE)
 
@@ -131,7 +144,7 @@ class Ingress:
 
     async def _admit(self, scope: Scope, document: Json) -> tuple[Principal, Arrival]:
         try:
-            principal = await self._verifier.verify(bearer_token(scope))
+            principal = await self._verifier.verify(*credential(scope, self._audience))
         except IdentityError as error:
             self._record_stranger(scope, document, error)
             raise
@@ -139,16 +152,25 @@ class Ingress:
         operation = self._describe(scope, document)
         if operation is not None:
             await self._authorize(principal, arrival, operation)
+        elif self._binding == "always" and principal.confirmation is None:
+            raise _unbound("This service")
         return principal, arrival
 
     async def _authorize(self, principal: Principal, arrival: Arrival, operation: Operation) -> None:
         decision = self._policy.decide(principal, operation.resource, operation.method, operation.input, self._clock())
-        refusal = decision.refusal()
+        refusal = decision.refusal() or self._unbound(principal, operation)
         event = self._record(principal, arrival, operation, decision, refusal)
         if refusal is not None:
             raise refusal
         if operation.effects:
             await self._journal.durable(event)
+
+    def _unbound(self, principal: Principal, operation: Operation) -> IdentityError | None:
+        """A token that whoever holds it could use does not move anything (RFC 9449 s1)."""
+        wanted = self._binding == "always" or (self._binding == "effects" and operation.effects)
+        if principal.confirmation is not None or not wanted:
+            return None
+        return _unbound(operation.resource)
 
     def _record(
         self,
@@ -167,7 +189,7 @@ class Ingress:
             principal=principal,
             operation=operation.method,
             resource=operation.resource,
-            decision=decision.outcome.value,
+            decision=(Outcome.DENY if decision.allowed and refusal is not None else decision.outcome).value,
             rule=decision.rule,
             consent_id=consent if isinstance(consent, str) else None,
             **why,
@@ -196,7 +218,7 @@ class Ingress:
         headers = {}
         if error.status == 401 or isinstance(error, InsufficientScope | InvalidRequest):
             told = None if isinstance(error, NoToken) else error
-            headers["www-authenticate"] = bearer_challenge(self._audience, self._scopes, told)
+            headers["www-authenticate"] = challenge(self._audience, self._scopes, told)
         if isinstance(error, ProviderUnavailable):
             headers["retry-after"] = "1"
         body = body_of(error, self._protocol_of(scope), request_id=document.get("id"))
@@ -207,8 +229,20 @@ class NoToken(InvalidToken):
     """The request came without any credential: it is told what is needed, and no error (RFC 6750 s3.1)."""
 
 
-def bearer_token(scope: Scope) -> AccessToken:
-    """The one bearer token of a request (RFC 6750 s2.1). Raises `InvalidRequest`, `NoToken` or `InvalidToken`."""
+def credential(scope: Scope, audience: str) -> tuple[AccessToken, Presented | None]:
+    """The one token of a request (RFC 6750 s2.1, RFC 9449 s7.1), and what it shows beside it, if anything.
+
+    Raises `InvalidRequest`, `NoToken` or `InvalidToken`.
+    """
+    scheme, token = _authorization(scope)
+    proof = _proof(scope["headers"])
+    if scheme == "bearer" and proof is None:
+        return token, None
+    path = scope.get("raw_path") or scope["path"].encode()
+    return token, Presented(scheme, scope["method"], f"{_origin(audience)}{path.decode('latin-1')}", proof)
+
+
+def _authorization(scope: Scope) -> tuple[Scheme, AccessToken]:
     query = scope.get("query_string", b"")
     if query and any(name == "access_token" for name, _ in parse_qsl(query.decode("latin-1"), keep_blank_values=True)):
         # RFC 6750 s5.3: addresses are logged.
@@ -218,10 +252,22 @@ def bearer_token(scope: Scope) -> AccessToken:
         raise NoToken("This needs an access token.", hint="Send one as Authorization: Bearer.")
     if len(values) > 1:
         raise InvalidRequest("The Authorization header is repeated.", hint="Send one.")
-    match = _BEARER.fullmatch(values[0].decode("latin-1"))
+    match = _CREDENTIAL.fullmatch(values[0].decode("latin-1"))
     if match is None:
         raise InvalidToken("The Authorization header holds no bearer token.", hint="Send Authorization: Bearer TOKEN.")
-    return AccessToken(match[1])
+    return "dpop" if match[1].lower() == "dpop" else "bearer", AccessToken(match[2])
+
+
+def _proof(headers: Headers) -> str | None:
+    values = [value for name, value in headers if name == b"dpop"]
+    if len(values) > 1:
+        raise InvalidProof("The DPoP header is repeated.", hint="Send one.")
+    return values[0].decode("latin-1") if values else None
+
+
+def _origin(url: str) -> str:
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc}"
 
 
 def arrival_of(headers: Headers, jti: str | None) -> Arrival:
@@ -236,6 +282,13 @@ def arrival_of(headers: Headers, jti: str | None) -> Arrival:
 def _without_identity(headers: Headers) -> list[tuple[bytes, bytes]]:
     """The headers without the credential, and without those by which a caller could pretend to be a proxy."""
     return [pair for pair in headers if pair[0] not in _CREDENTIALS and not _SPOOFED.fullmatch(pair[0])]
+
+
+def _unbound(what: str) -> BindingRequired:
+    return BindingRequired(
+        f"{what} takes a token that is bound to its bearer's key.",
+        hint="Ask for the token with a DPoP proof, and send one with it.",
+    )
 
 
 class _Budget:

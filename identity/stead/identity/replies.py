@@ -8,7 +8,8 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Literal
 
-from stead.identity.errors import IdentityError, InsufficientScope, StepUpRequired
+from stead.identity.dpop import ALGORITHMS
+from stead.identity.errors import BindingRequired, IdentityError, InsufficientScope, InvalidProof, StepUpRequired
 from stead.identity.types import Json, Scope, Send
 
 Protocol = Literal["jsonrpc", "http", "form"]
@@ -45,8 +46,12 @@ def body_of(error: IdentityError, protocol: Protocol, *, request_id: object = No
     return {"jsonrpc": "2.0", "id": request_id, "error": answer}
 
 
-def bearer_challenge(audience: str, scopes: Iterable[str], error: IdentityError | None = None) -> str:
-    """The `WWW-Authenticate` value (RFC 6750 s3, RFC 9728 s5.1, RFC 9470 s3); without `error` none was presented."""
+def challenge(audience: str, scopes: Iterable[str], error: IdentityError | None = None) -> str:
+    """The `WWW-Authenticate` value (RFC 6750 s3, RFC 9728 s5.1, RFC 9470 s3); without `error` none was presented.
+
+    Where a proof is wanted it is the challenge of RFC 9449 s7.1, and names the algorithms that a proof may have.
+    """
+    wants_proof = isinstance(error, InvalidProof | BindingRequired)
     parameters = {"realm": audience}
     if error is not None:
         parameters |= {"error": error.code, "error_description": error.description}
@@ -57,7 +62,10 @@ def bearer_challenge(audience: str, scopes: Iterable[str], error: IdentityError 
     if wanted := " ".join(scopes):
         parameters["scope"] = wanted
     parameters["resource_metadata"] = f"{audience}/.well-known/oauth-protected-resource"
-    return "Bearer " + ", ".join(f'{name}="{_UNQUOTABLE.sub("?", value)}"' for name, value in parameters.items())
+    if wants_proof:
+        parameters["algs"] = " ".join(ALGORITHMS)
+    scheme = "DPoP" if wants_proof else "Bearer"
+    return f"{scheme} " + ", ".join(f'{name}="{_UNQUOTABLE.sub("?", value)}"' for name, value in parameters.items())
 
 
 async def reply(send: Send, status: int, body: Mapping[str, Any], headers: Mapping[str, str] | None = None) -> None:

@@ -12,6 +12,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from stead.identity.binding import Binding
 from stead.identity.errors import ConfigurationError
 from stead.identity.flows.client_assertion import ClientIdentity
 from stead.identity.home import Home
@@ -114,6 +115,7 @@ class Settings(BaseSettings):
     issuers: tuple[IssuerSettings, ...] = ()
     issuer_claims: Mapping[ClaimName, ClaimValue] = {}
     login: LoginSettings | None = None
+    dpop: Binding = "effects"
     planner: str = "rules"
     planner_base_url: str | None = None
     planner_seconds: Positive = 30

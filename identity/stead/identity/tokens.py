@@ -1,10 +1,12 @@
 """The token that a hop needs, by the right it goes by. Knows who calls and who we are; nothing of requests."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import httpx
+from joserfc.jwk import ECKey
 
+from stead.identity.binding import Binding
 from stead.identity.clock import Clock, system_clock
 from stead.identity.driver import TIMEOUT, drive
 from stead.identity.egress import Target
@@ -21,11 +23,12 @@ from stead.identity.exchange import ExchangeKey, Exchanges
 from stead.identity.flows.client_assertion import ClientIdentity
 from stead.identity.flows.client_credentials import s2s
 from stead.identity.flows.discovery import Metadata
+from stead.identity.flows.proof import with_nonce
 from stead.identity.flows.token_exchange import obo
 from stead.identity.flows.wire import TokenSet, host
 from stead.identity.peek import peek_claims
 from stead.identity.providers import Providers
-from stead.identity.types import Json
+from stead.identity.types import Flow, Json
 from stead.identity.values import AccessToken, Actor, Grant, Principal
 
 PATIENCE = 2.0
@@ -40,8 +43,11 @@ class Tokens:
         client: ClientIdentity,
         providers: Providers,
         bare: httpx.AsyncClient,
+        *,
         clock: Clock = system_clock,
         timeout: float = TIMEOUT,
+        proof_key: ECKey | None = None,
+        binding: Binding = "effects",
     ) -> None:
         self.client = client
         self.exchanges = Exchanges(clock)
@@ -49,6 +55,8 @@ class Tokens:
         self._bare = bare
         self._clock = clock
         self._timeout = timeout
+        self._proof_key = proof_key
+        self._binding = binding
 
     async def obtain(self, target: Target, principal: Principal | None) -> AccessToken:
         """The token for `target`. Raises the `GrantRefused` family, in words that name who was refused what.
@@ -64,21 +72,30 @@ class Tokens:
         raise ConfigurationError(f"A hop by {target.grant} needs the credential it goes by.")
 
     async def _s2s(self, target: Target) -> AccessToken:
-        key = ExchangeKey(self.client.issuer, self.client.client_id, None, target.audience, frozenset(target.scopes))
+        client = self._client_for(target)
+        key = ExchangeKey(
+            self.client.issuer,
+            self.client.client_id,
+            None,
+            target.audience,
+            frozenset(target.scopes),
+            cnf=_bound_to(client),
+        )
 
         async def request(metadata: Metadata) -> TokenSet:
-            flow = s2s(self.client, metadata, audience=target.audience, scopes=target.scopes, now=self._clock())
-            return await drive(flow, self._bare, timeout=self._timeout, patience=PATIENCE)
+            flow = s2s(client, metadata, audience=target.audience, scopes=target.scopes, now=self._clock())
+            return await self._driven(flow, client)
 
         return await self._held(key, request, target, self.client.client_id)
 
     async def _obo(self, target: Target, principal: Principal) -> AccessToken:
         subject_token = _subject_token(principal)
-        key = self._key(target, principal)
+        client = self._client_for(target, principal)
+        key = self._key(target, principal, client)
 
         async def request(metadata: Metadata) -> TokenSet:
             flow = obo(
-                self.client,
+                client,
                 metadata,
                 subject_token=subject_token,
                 audience=target.audience,
@@ -87,11 +104,21 @@ class Tokens:
                 txn=target.txn if principal.txn is None else None,
             )
             try:
-                return await drive(flow, self._bare, timeout=self._timeout, patience=PATIENCE)
+                return await self._driven(flow, client)
             except InvalidGrant as refused:
                 raise self._for_good(refused, principal) from None
 
         return await self._held(key, request, target, principal.name)
+
+    def _client_for(self, target: Target, principal: Principal | None = None) -> ClientIdentity:
+        """Ourselves, proving a key where the token has to be bound to it. What came in bound goes on bound."""
+        came_bound = principal is not None and principal.confirmation is not None
+        wanted = self._binding == "always" or came_bound or (self._binding == "effects" and target.effects)
+        return self.client.proving(self._proof_key) if wanted and self._proof_key else self.client
+
+    async def _driven(self, flow: Flow[TokenSet], client: ClientIdentity) -> TokenSet:
+        proving = with_nonce(flow, client.proof_key, self._clock)
+        return await drive(proving, self._bare, timeout=self._timeout, patience=PATIENCE)
 
     def _for_good(self, refused: InvalidGrant, principal: Principal) -> IdentityError:
         """Signing in again renews our own issuer's tokens. One of another issuer that is not taken never will be."""
@@ -103,7 +130,7 @@ class Tokens:
             debug=refused.description,
         )
 
-    def _key(self, target: Target, principal: Principal) -> ExchangeKey:
+    def _key(self, target: Target, principal: Principal, client: ClientIdentity) -> ExchangeKey:
         claims = principal.claims
         if principal.txn is not None and target.txn not in (None, principal.txn):
             raise OutOfScope("The call belongs to another task than the one it would be continued for.")
@@ -114,7 +141,7 @@ class Tokens:
             audience=target.audience,
             scopes=frozenset(target.scopes),
             txn=principal.txn or target.txn,
-            cnf=_thumbprint(claims.get("cnf")),
+            cnf=_bound_to(client),
             login=(principal.client_id, *(_plain(claims.get(name)) for name in ("sid", "auth_time", "acr"))),
         )
 
@@ -161,8 +188,8 @@ def _explained(refused: IdentityError, metadata: Metadata, target: Target, whose
     return type(refused)(description, hint=refused.hint, debug=refused.debug, **refused.details)
 
 
-def _thumbprint(confirmation: object) -> str | None:
-    return _text(confirmation.get("jkt")) if isinstance(confirmation, Mapping) else None
+def _bound_to(client: ClientIdentity) -> str | None:
+    return None if client.proof_key is None else client.proof_key.thumbprint()
 
 
 def _plain(value: object) -> str | int | None:

@@ -9,9 +9,13 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field
 from enum import StrEnum
 from types import MappingProxyType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from stead.identity.confirmation import Confirmation
 from stead.identity.errors import InvalidToken
+
+if TYPE_CHECKING:
+    from joserfc.jwk import ECKey
 
 MAX_ACTORS = 5
 
@@ -50,6 +54,16 @@ class AccessToken(Secret):
     """An access token (RFC 6749 s1.4)."""
 
     __slots__ = ()
+
+
+class BoundToken(AccessToken):
+    """An access token that is good only with proof of a key, and that key of ours (RFC 9449)."""
+
+    __slots__ = ("key",)
+
+    def __init__(self, text: str, key: "ECKey") -> None:
+        super().__init__(text)
+        self.key = key
 
 
 class RefreshToken(Secret):
@@ -95,7 +109,8 @@ class Actor:
 class Principal:
     """The verified bearer of a call: a person (perhaps through actors), or a workload as itself.
 
-    `claims` are all verified claims; `token` is the one the call came with, kept only for exchanging it, and is None
+    `confirmation` is the key that the token is bound to, and that its bearer proved to have; `claims` are all verified
+    claims; `token` is the one the call came with, kept only for exchanging it, and is None
     where the principal was restored without one.
     """
 
@@ -109,6 +124,7 @@ class Principal:
     grant: Grant
     actor: Actor | None = None
     txn: str | None = None
+    confirmation: Confirmation | None = None
     claims: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}), repr=False)
     token: AccessToken | None = field(default=None, repr=False, compare=False)
 

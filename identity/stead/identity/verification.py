@@ -17,6 +17,7 @@ from joserfc import jws
 from joserfc.jwk import Key
 
 from stead.identity.clock import SKEW
+from stead.identity.confirmation import Confirmation
 from stead.identity.errors import InvalidRequest, InvalidToken
 from stead.identity.jwks import algorithms_of, load_keys
 from stead.identity.strict_json import parse_object
@@ -48,7 +49,8 @@ class TokenPolicy:
     """What a token must be. `typ` "JWT" also admits a token that names no type, as ID tokens do (RFC 7519 s5.1).
 
     `tolerated_headers` are header members that a foreign issuer adds and that are ignored (`x5t`); `audience_list`
-    admits an `aud` that holds others beside the audience, as RFC 7519 does and our own profile does not.
+    admits an `aud` that holds others beside the audience, as RFC 7519 does and our own profile does not. `bound` admits
+    a token that is bound to a key, for a caller who then asks for proof: a bound token alone is a stolen one.
     """
 
     issuer: str
@@ -59,6 +61,7 @@ class TokenPolicy:
     leeway: float = SKEW
     required: tuple[str, ...] = ("sub", "client_id", "jti")
     audience_list: bool = False
+    bound: bool = False
     tolerated_headers: frozenset[str] = frozenset()
 
 
@@ -111,17 +114,19 @@ def check(token: Unverified, keys: KeySource | Mapping[str, Any], policy: TokenP
     _check_audience(token.claims, policy)
     _check_times(token.claims, policy, now)
     _check_names(token.claims, policy)
+    _check_confirmation(token.claims, policy)
     return token.claims
 
 
 def _parse(segment: str, limit: int, part: str) -> Mapping[str, Any]:
     try:
-        return parse_object(_base64url(segment), max_bytes=limit, max_depth=MAX_DEPTH)
+        return parse_object(base64url(segment), max_bytes=limit, max_depth=MAX_DEPTH)
     except (InvalidRequest, binascii.Error):
         raise InvalidToken(f"The token's {part} is malformed.") from None
 
 
-def _base64url(segment: str) -> bytes:
+def base64url(segment: str) -> bytes:
+    """The bytes of a segment (RFC 7515 s2). Raises `binascii.Error`, a ValueError, for any spelling but the one."""
     raw = base64.b64decode(segment + "=" * (-len(segment) % 4), b"-_", validate=True)
     # Unused bits of the last character must be zero, or one token has several spellings (RFC 4648 s3.5).
     if base64.urlsafe_b64encode(raw).rstrip(b"=").decode() != segment:
@@ -209,6 +214,12 @@ def _check_names(claims: Mapping[str, Any], policy: TokenPolicy) -> None:
         raise InvalidToken("The token's scope claim is malformed.")
     if "act" in claims:
         Actor.from_claim(claims["act"])
-    if "cnf" in claims:
-        # A bound token without its proof is a stolen one (RFC 9449 s7.1, RFC 7800 s3.1).
+
+
+def _check_confirmation(claims: Mapping[str, Any], policy: TokenPolicy) -> None:
+    if "cnf" not in claims:
+        return
+    Confirmation.from_claim(claims["cnf"])
+    if not policy.bound:
+        # RFC 9449 s7.1, RFC 7800 s3.1.
         raise InvalidToken("The token is bound to a key, and nothing proves that its bearer has the key.")

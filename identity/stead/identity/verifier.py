@@ -10,9 +10,13 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
+from stead.identity.binding import Bindings
 from stead.identity.clock import Clock, system_clock
+from stead.identity.confirmation import Confirmation
 from stead.identity.errors import ConfigurationError, InvalidToken
 from stead.identity.jwks import Fetch, JwksCache
+from stead.identity.presented import Presented
+from stead.identity.replay import MemoryReplays, Replays
 from stead.identity.values import AccessToken, Actor, Grant, Principal
 from stead.identity.verification import MAX_TOKEN, TokenPolicy, Unverified, check, decode
 
@@ -51,6 +55,7 @@ class TrustedIssuer:
             max_lifetime=self.max_lifetime,
             required=(self.subject, self.client, self.identifier),
             audience_list=self.audience_list,
+            bound=True,
             tolerated_headers=self.tolerated_headers,
         )
 
@@ -69,7 +74,12 @@ class Verifier:
     """
 
     def __init__(
-        self, issuers: Sequence[TrustedIssuer], audience: str, fetch: Fetch, clock: Clock = system_clock
+        self,
+        issuers: Sequence[TrustedIssuer],
+        audience: str,
+        fetch: Fetch,
+        clock: Clock = system_clock,
+        replays: Replays | None = None,
     ) -> None:
         self.audience = audience
         self.issuers = tuple(issuers)
@@ -79,10 +89,20 @@ class Verifier:
             raise ConfigurationError("An issuer is trusted twice.", hint="Name each issuer once.")
         self._clock = clock
         self._jwks = JwksCache(fetch, clock, on_removal=self._forget_issuer)
+        self._bindings = Bindings(replays or MemoryReplays(clock), clock)
         self._verified: OrderedDict[bytes, _Verified] = OrderedDict()
 
-    async def verify(self, token: AccessToken) -> Principal:
-        """Who bears `token`. Raises `InvalidToken`, or `ProviderUnavailable` where no keys are to be had."""
+    async def verify(self, token: AccessToken, presented: Presented | None = None) -> Principal:
+        """Who bears `token`. Raises `InvalidToken`, or `ProviderUnavailable` where no keys are to be had.
+
+        `presented` is what the request shows beside it; a token that is bound to a key is good with its proof only.
+        """
+        principal = await self.recognize(token)
+        self._bindings.check(principal.confirmation, token, presented)
+        return principal
+
+    async def recognize(self, token: AccessToken) -> Principal:
+        """Who bears a token that was proven to this workload before, and kept by it. Raises as `verify` does."""
         text = token.reveal()
         if len(text) > MAX_TOKEN:
             raise InvalidToken(f"The token is longer than {MAX_TOKEN} characters.")
@@ -146,6 +166,7 @@ def build_principal(
         grant=_grant(claims, subject, client_id, actor),
         actor=actor,
         txn=_optional_text(claims, "txn"),
+        confirmation=Confirmation.from_claim(claims["cnf"]) if "cnf" in claims else None,
         claims=MappingProxyType({**claims, "roles": _roles(claims, trusted.roles)}),
         token=token,
     )

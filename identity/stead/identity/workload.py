@@ -8,23 +8,28 @@ from typing import TYPE_CHECKING, Any, Self
 
 import httpx
 import httpx2
+from joserfc.jwk import ECKey
 
 from stead.identity.audit.journal import Journal
 from stead.identity.audit.ship import Shipper
 from stead.identity.clock import Clock, system_clock
+from stead.identity.confirmation import JKT
 from stead.identity.connections import Connections, connected
 from stead.identity.driver import drive, fetch
 from stead.identity.egress import OpenHop, Target
 from stead.identity.errors import ConfigurationError, ProviderUnavailable
 from stead.identity.flows.client_assertion import ClientIdentity
 from stead.identity.flows.discovery import Metadata
+from stead.identity.flows.proof import with_nonce
 from stead.identity.flows.wire import parse_json
 from stead.identity.home import Home, Network
 from stead.identity.hops import Hops
+from stead.identity.peek import peek_claims
 from stead.identity.providers import PATIENCE
+from stead.identity.replay import SharedReplays
 from stead.identity.settings import Settings
 from stead.identity.types import ASGIApp, Flow, Json, Response, Scope, T
-from stead.identity.values import AccessToken, Grant, Principal
+from stead.identity.values import AccessToken, BoundToken, Grant, Principal
 from stead.identity.verifier import TrustedIssuer, Verifier
 
 if TYPE_CHECKING:
@@ -110,6 +115,22 @@ class Workload:
         """Itself as a client of another issuer, by the same name and key."""
         return ClientIdentity(self.name, self.home.key(self.name), issuer)
 
+    def proving_client_of(self, issuer: str) -> ClientIdentity:
+        """The same, whose tokens are bound to `proof_key` unless the settings say otherwise."""
+        client = self.client_of(issuer)
+        return client if self.settings.dpop == "off" else client.proving(self.proof_key)
+
+    @cached_property
+    def proof_key(self) -> ECKey:
+        """The key that its bound tokens are bound to (RFC 9449), the same for all its replicas."""
+        return self.home.key(f"{self.name}-proof")
+
+    def bound(self, token: AccessToken) -> AccessToken:
+        """A token that was bound to `proof_key`, taken out of the vault again; any other as it is."""
+        confirmed = peek_claims(token).get("cnf")
+        is_ours = isinstance(confirmed, Mapping) and confirmed.get(JKT) == self.proof_key.thumbprint()
+        return BoundToken(token.reveal(), self.proof_key) if is_ours else token
+
     @cached_property
     def verifier(self) -> Verifier:
         """Checks tokens for this workload."""
@@ -117,7 +138,11 @@ class Workload:
 
     def verifier_for(self, issuers: Sequence[TrustedIssuer]) -> Verifier:
         """Checks tokens for this workload that come from other issuers than it trusts by default."""
-        return Verifier(issuers, self.url, self._fetch, self.clock)
+        return Verifier(issuers, self.url, self._fetch, self.clock, self._replays)
+
+    @cached_property
+    def _replays(self) -> SharedReplays:
+        return SharedReplays(self.home.database(f"{self.name}-proofs"), self.clock)
 
     async def _fetch(self, url: str) -> bytes:
         return await fetch(url, self.bare, timeout=self.settings.timeouts.provider)
@@ -139,7 +164,7 @@ class Workload:
     async def _start(self) -> None:
         async with AsyncExitStack() as stack:
             stack.callback(self.journal.close)
-            connecting = connected(self.client, self.settings.timeouts, self.clock)
+            connecting = connected(self.client, self.proof_key, self.settings, self.clock)
             self._connections = await stack.enter_async_context(connecting)
             await stack.enter_async_context(self._shipping())
             self._stack = stack.pop_all()
@@ -195,7 +220,8 @@ class Workload:
 
     async def run(self, flow: Flow[T]) -> T:
         """Performs a flow; an issuer that is just starting is waited for. Raises what the flow raises."""
-        return await drive(flow, self.bare, timeout=self.settings.timeouts.provider, patience=PATIENCE)
+        proving = with_nonce(flow, self.proof_key, self.clock)
+        return await drive(proving, self.bare, timeout=self.settings.timeouts.provider, patience=PATIENCE)
 
     def forget(self, owner: str) -> None:
         """Drops every token held for `owner` (see `Principal.owner`), as at logout."""

@@ -24,6 +24,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.sqlite import insert
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from stead.identity.confirmation import Confirmation
 from stead.identity.types import Json
 from stead.identity.values import AccessToken, Actor, Arrival, Grant, Principal
 
@@ -172,6 +173,7 @@ def principal_json(principal: Principal, claims: Set[str] | None = None) -> Json
         "grant": principal.grant.value,
         "actor": None if principal.actor is None else principal.actor.as_claim(),
         "txn": principal.txn,
+        "confirmation": None if principal.confirmation is None else principal.confirmation.as_claim(),
         "claims": {name: said for name, said in principal.claims.items() if claims is None or name in claims},
     }
 
@@ -184,6 +186,7 @@ def principal_from(stored: Json, token: AccessToken | None = None) -> Principal:
             "scopes": frozenset(stored["scopes"]),
             "grant": Grant(stored["grant"]),
             "actor": None if stored["actor"] is None else Actor.from_claim(stored["actor"]),
+            "confirmation": Confirmation.from_claim(bound) if (bound := stored.get("confirmation")) else None,
             "claims": MappingProxyType(stored["claims"]),
             "token": token,
         }

@@ -124,7 +124,7 @@ class Parking:
         kept = self.storage.vault.get(record.principal.owner, record.task, credential_name(consent.challenge))
         if kept is None:
             raise InvalidGrant("The consent is used up.", hint="Ask again.")
-        return AccessToken(kept.decode())
+        return self.workload.bound(AccessToken(kept.decode()))
 
     def keep(self, record: Record, principal: Principal) -> None:
         """Keeps the subject's token while the call waits."""

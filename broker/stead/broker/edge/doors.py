@@ -13,7 +13,7 @@ from stead.broker.registry.registry import Registry, describe
 from stead.identity.errors import InsufficientScope
 from stead.identity.ingress import Operation
 from stead.identity.policy import Outcome, Policy, Rule
-from stead.identity.replies import Protocol, bearer_challenge, body_of, reply
+from stead.identity.replies import Protocol, body_of, challenge, reply
 from stead.identity.types import ASGIApp, Json, Receive, Scope, Send
 from stead.identity.values import Principal
 
@@ -96,7 +96,7 @@ class Scoped:
             await self._app(scope, receive, send)
             return
         document = scope.get("state", {}).get("stead.json") or {}
-        headers = {"www-authenticate": bearer_challenge(self._audience, SCOPES, missing)}
+        headers = {"www-authenticate": challenge(self._audience, SCOPES, missing)}
         body = body_of(missing, protocol(scope), request_id=document.get("id"))
         await reply(send, missing.status, body, headers)
 

@@ -36,7 +36,7 @@ class Subjects:
         kept = await asyncio.to_thread(self.vault.get, owner, task, _SUBJECT)
         if kept is None:
             raise InvalidToken("No token is kept for this task.", hint="Sign in again.")
-        principal = await self.verifier.verify(AccessToken(kept.decode()))
+        principal = await self.verifier.recognize(AccessToken(kept.decode()))
         if principal.owner != owner:
             raise InvalidToken("The token kept for this task is somebody else's.")
         return principal

@@ -23,7 +23,6 @@ from a2a.utils.errors import UnsupportedOperationError
 
 from stead.demo.cli.session import Session
 from stead.identity.errors import AccessDenied, ProviderUnavailable
-from stead.identity.values import AccessToken
 
 TERMINAL = {
     TaskState.TASK_STATE_COMPLETED,
@@ -34,13 +33,13 @@ TERMINAL = {
 ENDED = TERMINAL | {TaskState.TASK_STATE_INPUT_REQUIRED}
 
 
-class _Bearer(httpx.Auth):
+class _Shown(httpx.Auth):
     def __init__(self, session: Session) -> None:
         self._session = session
 
     async def async_auth_flow(self, request: httpx.Request) -> Any:
-        token: AccessToken = await self._session.token(self._session.home.network.broker)
-        request.headers["authorization"] = f"Bearer {token.reveal()}"
+        broker = self._session.home.network.broker
+        request.headers.update(await self._session.headers(request.method, str(request.url), broker))
         yield request
 
 
@@ -50,7 +49,7 @@ class Broker:
     def __init__(self, session: Session) -> None:
         self._session = session
         self._http = httpx.AsyncClient(
-            auth=_Bearer(session), timeout=httpx.Timeout(20, read=None), trust_env=False, follow_redirects=False
+            auth=_Shown(session), timeout=httpx.Timeout(20, read=None), trust_env=False, follow_redirects=False
         )
         self._client: Client | None = None
 

@@ -11,7 +11,6 @@ from stead.demo.cli.output import emit, say, table, tell
 from stead.demo.cli.session import Session, administering, person_named, signed_in
 from stead.identity.errors import AccessDenied, InvalidRequest, ProviderUnavailable
 from stead.identity.home import Home
-from stead.identity.values import Secret
 
 IDENTITY_EXTENSION = "urn:stead:a2a:identity:v1"
 _EVERY_CUSTOMER = ["customer"]
@@ -42,18 +41,14 @@ async def _listed(session: Session) -> list[dict[str, Any]]:
 
 
 async def _call(session: Session, method: str, service: str, path: str, **more: Any) -> dict[str, Any]:
-    token = await session.token(service)
+    headers = await session.headers(method, f"{service}{path}", service)
     try:
-        reply = await session.http.request(method, f"{service}{path}", headers=_bearer(token), **more)
+        reply = await session.http.request(method, f"{service}{path}", headers=headers, **more)
     except httpx.HTTPError as error:
         raise ProviderUnavailable(f"{service} cannot be reached.", hint="Does the demo run?") from error
     if reply.is_success:
         return dict(reply.json()) if reply.content else {}
     raise _refused(reply)
-
-
-def _bearer(token: Secret) -> dict[str, str]:
-    return {"authorization": f"Bearer {token.reveal()}"}
 
 
 def _refused(reply: httpx.Response) -> AccessDenied:

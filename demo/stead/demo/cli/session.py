@@ -9,9 +9,11 @@ from collections.abc import Mapping
 from urllib.parse import parse_qsl, urlsplit
 
 import httpx
+from joserfc.jwk import ECKey
 
 from stead.demo.cli.browser import Browser, Login, Page
 from stead.identity.driver import drive
+from stead.identity.egress import shown
 from stead.identity.errors import AccessDenied
 from stead.identity.flows.authorization_code import begin, redeem, validate_callback
 from stead.identity.flows.client_assertion import ClientIdentity
@@ -20,9 +22,11 @@ from stead.identity.flows.refresh import renew
 from stead.identity.flows.wire import TokenSet
 from stead.identity.home import Home
 from stead.identity.samples import PERSONS, Person
+from stead.identity.settings import Settings
 from stead.identity.values import AccessToken, RefreshToken
 
 CLIENT_ID = "stead-cli"
+REGISTRY_ADMIN = "registry:admin"
 REDIRECT_URI = "http://127.0.0.1:53682/callback"
 """Nobody listens there: the scripted browser reads the code off the redirect (RFC 8252 s7.3 allows any port)."""
 
@@ -31,17 +35,21 @@ _FRESH_ENOUGH = 30.0
 
 
 class Session:
-    """A signed-in person: hands out an access token for one service at a time, renewed when it runs out."""
+    """A signed-in person: hands out an access token for one service at a time, renewed when it runs out.
+
+    `bound` binds the tokens to a key that is made for this session and dies with it (RFC 9449).
+    """
 
     def __init__(
-        self, home: Home, person: Person, http: httpx.AsyncClient, browser: Browser, metadata: Metadata
+        self, home: Home, person: Person, http: httpx.AsyncClient, browser: Browser, metadata: Metadata, *, bound: bool
     ) -> None:
         self.home = home
         self.person = person
         self.http = http
         self.browser = browser
         self._metadata = metadata
-        self._client = ClientIdentity(CLIENT_ID, None, metadata.issuer)
+        client = ClientIdentity(CLIENT_ID, None, metadata.issuer)
+        self._client = client.proving(ECKey.generate_key("P-256")) if bound else client
         self._refresh: RefreshToken | None = None
         self._tokens: dict[str, TokenSet] = {}
         self._renewing = asyncio.Lock()
@@ -67,6 +75,10 @@ class Session:
             if held is None or held.expires_at - time.time() < _FRESH_ENOUGH:
                 held = self._keep(resource, await self._renewed(resource))
             return held.access_token
+
+    async def headers(self, method: str, url: str, resource: str) -> dict[str, str]:
+        """The headers that show the token for `resource` on one request."""
+        return shown(await self.token(resource), method, url)
 
     async def _renewed(self, resource: str) -> TokenSet:
         if self._refresh is None:
@@ -107,9 +119,17 @@ async def signed_in(home: Home, username: str, resources: Mapping[str, tuple[str
         network.bank_idp: Login(person.username, person.bank_password),
     }
     metadata = await drive(discover(network.corporate_idp), http)
-    session = Session(home, person, http, Browser(http, logins), metadata)
-    await session.sign_in(resources or asking(home))
+    wanted = resources or asking(home)
+    session = Session(home, person, http, Browser(http, logins), metadata, bound=_must_be_bound(home, wanted))
+    await session.sign_in(wanted)
     return session
+
+
+def _must_be_bound(home: Home, resources: Mapping[str, tuple[str, ...]]) -> bool:
+    """Where something is changed by the call itself, or where the network lets nothing else in."""
+    setting = Settings.load(home).dpop
+    changes = any(REGISTRY_ADMIN in scopes for scopes in resources.values())
+    return setting == "always" or (setting == "effects" and changes)
 
 
 def asking(home: Home) -> dict[str, tuple[str, ...]]:
@@ -124,4 +144,4 @@ def auditing(home: Home) -> dict[str, tuple[str, ...]]:
 
 def administering(home: Home) -> dict[str, tuple[str, ...]]:
     """What it takes to change the registry: at the authorization server, and at the broker."""
-    return {home.network.corporate_idp: ("registry:admin",), home.network.broker: ("registry:admin",)}
+    return {home.network.corporate_idp: (REGISTRY_ADMIN,), home.network.broker: (REGISTRY_ADMIN,)}

@@ -78,7 +78,8 @@ class Credentials:
         if stored is None:
             return None
         entry = json.loads(stored)
-        return AccessToken(entry["token"]), entry["ends"], frozenset(entry["scope"].split())
+        token = self._workload.bound(AccessToken(entry["token"]))
+        return token, entry["ends"], frozenset(entry["scope"].split())
 
     async def _renewed(
         self, session: Session, audience: str, held: tuple[AccessToken, float, frozenset[str]] | None

@@ -43,19 +43,24 @@ class Provider:
         login, network = workload.settings.login, workload.home.network
         if login is None:
             return cls(
-                client=workload.client_of(network.corporate_idp),
+                client=_bound(workload.client_of(network.corporate_idp), workload),
                 name="FinPort Identity",
                 scopes=("openid", "profile", BROKER_SCOPE, REGISTRY_SCOPE, TRAIL_SCOPE),
                 resources=(network.broker, network.trail),
                 algorithms=("ES256",),
             )
         return cls(
-            client=login.client(workload.home),
+            client=_bound(login.client(workload.home), workload),
             name=login.issuer.partition("//")[2],
             scopes=login.scopes,
             resources=(login.resource,) if login.resource else (),
             algorithms=login.algorithms,
         )
+
+
+def _bound(client: ClientIdentity, workload: Workload) -> ClientIdentity:
+    """The web's own calls change nothing by themselves: its tokens are bound where everybody's are."""
+    return client.proving(workload.proof_key) if workload.settings.dpop == "always" else client
 
 
 class Login:

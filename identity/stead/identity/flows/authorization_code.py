@@ -184,7 +184,7 @@ def redeem(
     """
     response = yield redeem_request(client, metadata, pending, code, now=now, resource=resource)
     body = successful(response, metadata.issuer)
-    tokens = token_set(body, metadata.issuer, asked=pending.scopes, now=now)
+    tokens = token_set(body, metadata.issuer, asked=pending.scopes, now=now, proof_key=client.proof_key)
     if "openid" not in pending.scopes:
         return tokens
     keys = yield from fetch_keys(metadata)

@@ -2,13 +2,14 @@
 
 import secrets
 from base64 import b64encode
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 from urllib.parse import quote_plus
 
 from joserfc import jwt
 from joserfc.jwk import ECKey
 
+from stead.identity.dpop import sign_proof
 from stead.identity.errors import ConfigurationError
 from stead.identity.flows.discovery import Metadata
 from stead.identity.types import Form, Request
@@ -16,6 +17,8 @@ from stead.identity.values import Secret
 
 ASSERTION_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 ASSERTION_LIFETIME = 60
+_PROVEN = frozenset({"token_endpoint", "pushed_authorization_request_endpoint"})
+"""Where a proof binds what comes of the request (RFC 9449 s5 and s10.1)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +26,7 @@ class ClientIdentity:
     """A client as one issuer knows it.
 
     With a key it authenticates by `private_key_jwt`; a secret is for providers that know nothing better; with
-    neither it is a public client.
+    neither it is a public client. With `proof_key` its tokens are bound to that key, where the issuer can.
     """
 
     client_id: str
@@ -31,6 +34,11 @@ class ClientIdentity:
     issuer: str
     secret: Secret | None = None
     method: Literal["basic", "post"] = "basic"
+    proof_key: ECKey | None = field(default=None, repr=False)
+
+    def proving(self, key: ECKey) -> "ClientIdentity":
+        """The same client, whose token requests prove that it has `key`: its tokens are bound to it (RFC 9449 s5)."""
+        return replace(self, proof_key=key)
 
 
 def sign_assertion(client: ClientIdentity, now: float) -> str:
@@ -56,7 +64,9 @@ def authenticated(metadata: Metadata, endpoint: str, form: Form, client: ClientI
     """
     if client.issuer != metadata.issuer:
         raise ConfigurationError(f"{client.client_id} is a client of {client.issuer}, not of {metadata.issuer}.")
-    return _signed(metadata.endpoint(endpoint), form, client, now)
+    request = _signed(metadata.endpoint(endpoint), form, client, now)
+    key = client.proof_key if endpoint in _PROVEN else None
+    return request if key is None else proven(request, key, now)
 
 
 def _signed(url: str, form: Form, client: ClientIdentity, now: float) -> Request:
@@ -73,6 +83,12 @@ def _signed(url: str, form: Form, client: ClientIdentity, now: float) -> Request
 def token_request(metadata: Metadata, form: Form, client: ClientIdentity, now: float) -> Request:
     """A request to the token endpoint in this client's name."""
     return authenticated(metadata, "token_endpoint", form, client, now)
+
+
+def proven(request: Request, key: ECKey, now: float, nonce: str | None = None) -> Request:
+    """The request with a proof that its sender has the key (RFC 9449 s5)."""
+    proof = sign_proof(key, request.method, request.url, now, nonce=nonce)
+    return replace(request, headers={**request.headers, "dpop": proof})
 
 
 def _post(url: str, form: Form, **headers: str) -> Request:

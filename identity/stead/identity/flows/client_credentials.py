@@ -2,6 +2,8 @@
 
 from collections.abc import Sequence
 
+from joserfc.jwk import ECKey
+
 from stead.identity.flows.client_assertion import ClientIdentity, token_request
 from stead.identity.flows.discovery import Metadata
 from stead.identity.flows.wire import TokenSet, require_scope, scope_parameter, successful, token_set
@@ -13,7 +15,7 @@ def s2s(
 ) -> Flow[TokenSet]:
     """A token of the client's own for `audience`. Raises the `GrantRefused` family."""
     response = yield s2s_request(client, metadata, audience=audience, scopes=scopes, now=now)
-    return process_s2s(response, metadata, scopes=scopes, now=now)
+    return process_s2s(response, metadata, scopes=scopes, now=now, proof_key=client.proof_key)
 
 
 def s2s_request(
@@ -24,8 +26,11 @@ def s2s_request(
     return token_request(metadata, form, client, now)
 
 
-def process_s2s(response: Response, metadata: Metadata, *, scopes: Sequence[str], now: float) -> TokenSet:
+def process_s2s(
+    response: Response, metadata: Metadata, *, scopes: Sequence[str], now: float, proof_key: ECKey | None = None
+) -> TokenSet:
     """The response half (RFC 6749 s4.4.3). A refresh token has no business here and is dropped."""
-    tokens = token_set(successful(response, metadata.issuer), metadata.issuer, asked=scopes, now=now)
+    body = successful(response, metadata.issuer)
+    tokens = token_set(body, metadata.issuer, asked=scopes, now=now, proof_key=proof_key)
     require_scope(tokens, scopes, metadata.issuer)
     return TokenSet(tokens.access_token, tokens.expires_at, tokens.scope)

@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
+from joserfc.jwk import ECKey
+
 from stead.identity.flows.client_assertion import ClientIdentity, token_request
 from stead.identity.flows.discovery import Metadata
 from stead.identity.flows.wire import TokenSet, require_scope, scope_parameter, successful, token_set
@@ -21,7 +23,7 @@ def renew(
 ) -> Flow[TokenSet]:
     """New tokens; keep the refresh token of the result, it may be another. Raises the `GrantRefused` family."""
     response = yield renew_request(client, metadata, refresh_token, now=now, resource=resource, scopes=scopes)
-    return process_renewed(response, metadata, refresh_token, now=now, scopes=scopes)
+    return process_renewed(response, metadata, refresh_token, now=now, scopes=scopes, proof_key=client.proof_key)
 
 
 def renew_request(
@@ -44,9 +46,16 @@ def renew_request(
 
 
 def process_renewed(
-    response: Response, metadata: Metadata, refresh_token: RefreshToken, *, now: float, scopes: Sequence[str] = ()
+    response: Response,
+    metadata: Metadata,
+    refresh_token: RefreshToken,
+    *,
+    now: float,
+    scopes: Sequence[str] = (),
+    proof_key: ECKey | None = None,
 ) -> TokenSet:
     """The response half. Without a new refresh token the old one stays good (RFC 6749 s6)."""
-    tokens = token_set(successful(response, metadata.issuer), metadata.issuer, asked=scopes, now=now)
+    body = successful(response, metadata.issuer)
+    tokens = token_set(body, metadata.issuer, asked=scopes, now=now, proof_key=proof_key)
     require_scope(tokens, scopes, metadata.issuer)
     return replace(tokens, refresh_token=tokens.refresh_token or refresh_token)

@@ -2,6 +2,8 @@
 
 from collections.abc import Sequence
 
+from joserfc.jwk import ECKey
+
 from stead.identity.flows.client_assertion import ClientIdentity, token_request
 from stead.identity.flows.discovery import Metadata
 from stead.identity.flows.wire import (
@@ -36,7 +38,7 @@ def obo(
     response = yield obo_request(
         client, metadata, subject_token=subject_token, audience=audience, scopes=scopes, now=now, txn=txn
     )
-    return process_obo(response, metadata, scopes=scopes, now=now)
+    return process_obo(response, metadata, scopes=scopes, now=now, proof_key=client.proof_key)
 
 
 def obo_request(
@@ -62,10 +64,13 @@ def obo_request(
     return token_request(metadata, form, client, now)
 
 
-def process_obo(response: Response, metadata: Metadata, *, scopes: Sequence[str], now: float) -> TokenSet:
+def process_obo(
+    response: Response, metadata: Metadata, *, scopes: Sequence[str], now: float, proof_key: ECKey | None = None
+) -> TokenSet:
     """The response half (RFC 8693 s2.2). Only an access token will do; a refresh token is dropped."""
     body = successful(response, metadata.issuer)
     if body.get("issued_token_type") != ACCESS_TOKEN_TYPE:
         raise unusable(metadata.issuer, "the issued token is not an access token")
-    tokens = require_scope(token_set(body, metadata.issuer, asked=scopes, now=now), scopes, metadata.issuer)
+    tokens = token_set(body, metadata.issuer, asked=scopes, now=now, proof_key=proof_key)
+    require_scope(tokens, scopes, metadata.issuer)
     return TokenSet(tokens.access_token, tokens.expires_at, tokens.scope, issued_token_type=ACCESS_TOKEN_TYPE)

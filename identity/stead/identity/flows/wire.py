@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 from urllib.parse import SplitResult, urlsplit
 
+from joserfc.jwk import ECKey
+
 from stead.identity.errors import (
     AccessDenied,
     ConsentRequired,
@@ -22,7 +24,7 @@ from stead.identity.errors import (
 )
 from stead.identity.strict_json import parse_object
 from stead.identity.types import Form, Json, Response
-from stead.identity.values import AccessToken, RefreshToken
+from stead.identity.values import AccessToken, BoundToken, RefreshToken
 
 ACCESS_TOKEN_TYPE = "urn:ietf:params:oauth:token-type:access_token"  # noqa: S105  a name, not a secret
 MAX_BODY = 262_144
@@ -135,13 +137,19 @@ def sentence(text: object) -> str | None:
     return None if "eyJ" in text else text
 
 
-def token_set(body: Json, sender: str, *, asked: Iterable[str], now: float) -> TokenSet:
-    """A token answer (RFC 6749 s5.1); `asked` is the scope when it states none. Raises `ProviderUnavailable`."""
-    if str(body.get("token_type", "")).lower() != "bearer":
-        raise unusable(sender, "the token type is not Bearer")
+def token_set(body: Json, sender: str, *, asked: Iterable[str], now: float, proof_key: ECKey | None = None) -> TokenSet:
+    """A token answer (RFC 6749 s5.1); `asked` is the scope when it states none. Raises `ProviderUnavailable`.
+
+    `proof_key` is the key that the request proved to have: the token is bound to it if the answer says so, and by an
+    issuer that does not know DPoP it is a bearer token (RFC 9449 s5).
+    """
+    kind = str(body.get("token_type", "")).lower()
+    if kind != "bearer" and not (kind == "dpop" and proof_key is not None):
+        raise unusable(sender, "the token type is not one that was asked for")
+    text = _token(body.get("access_token"), sender)
     refresh = body.get("refresh_token")
     return TokenSet(
-        access_token=AccessToken(_token(body.get("access_token"), sender)),
+        access_token=BoundToken(text, proof_key) if kind == "dpop" and proof_key else AccessToken(text),
         expires_at=now + _lifetime(body.get("expires_in", DEFAULT_LIFETIME), sender),
         scope=_scope(body.get("scope"), asked, sender),
         refresh_token=None if refresh is None else RefreshToken(_token(refresh, sender)),

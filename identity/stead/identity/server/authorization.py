@@ -11,7 +11,10 @@ AMR_PASSWORD = ("pwd",)
 
 @dataclass(frozen=True, slots=True)
 class Authorization:
-    """`scopes` and `resources` as asked for; what a token gets of them is decided anew whenever one is minted."""
+    """`scopes` and `resources` as asked for; what a token gets of them is decided anew whenever one is minted.
+
+    `jkt` is the key that must be proven to redeem it (RFC 9449 s5 and s10).
+    """
 
     subject: str
     sid: str
@@ -22,6 +25,7 @@ class Authorization:
     amr: tuple[str, ...] = AMR_PASSWORD
     details: tuple[Json, ...] = ()
     consent_id: str | None = None
+    jkt: str | None = None
 
     def as_json(self) -> Json:
         """For keeping."""
@@ -33,6 +37,10 @@ class Authorization:
         lists = ("scopes", "resources", "amr", "details")
         values: dict[str, Any] = {name: tuple(value) if name in lists else value for name, value in kept.items()}
         return cls(**values)
+
+    def bound_to(self, jkt: str | None) -> "Authorization":
+        """The same for whoever proves that key."""
+        return replace(self, jkt=jkt)
 
     def narrowed(self, scopes: tuple[str, ...]) -> "Authorization":
         """The same with fewer scopes."""

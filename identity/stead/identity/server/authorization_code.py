@@ -16,6 +16,7 @@ from stead.identity.server.issued import new_family, new_refresh_token
 from stead.identity.server.login_tokens import login_token
 from stead.identity.server.minting import id_token
 from stead.identity.server.people import Person, find_person
+from stead.identity.server.proofs import require_key
 from stead.identity.types import Json
 
 _S256 = re.compile(r"[A-Za-z0-9_-]{43}")
@@ -67,17 +68,24 @@ class CodeGrant(AuthorizationCodeGrant):  # type: ignore[misc]
 
     def _tokens(self, code: Code, person: Person) -> Json:
         issuer, client, authorization = self.server.issuer, self.request.client, code.authorization
+        require_key(authorization.jkt, self.request.jkt)
         self._redeem(code)
         resource = self.request.payload.data.get("resource")
-        body = login_token(issuer, client, person, authorization, family=code.family, resource=resource)
+        body = login_token(
+            issuer, client, person, authorization, family=code.family, resource=resource, jkt=self.request.jkt
+        )
         if "openid" in authorization.scopes:
             body["id_token"] = id_token(issuer, client.client_id, person, authorization, code.nonce)
         if client.check_grant_type(REFRESH):
             expires = issuer.now() + issuer.settings.refresh_token_lifetime
             body["refresh_token"] = new_refresh_token(
-                issuer.store, client.client_id, code.family, authorization, expires
+                issuer.store, client.client_id, code.family, authorization.bound_to(self._lasting_key()), expires
             )
         return body
+
+    def _lasting_key(self) -> str | None:
+        """A public client's refresh token is bound to its key; a confidential one proves itself anyway (s5)."""
+        return self.request.jkt if self.request.client.jwks is None else None
 
     def _redeem(self, code: Code) -> None:
         """A consent is good for one token at a time, whatever number of codes was made from it."""

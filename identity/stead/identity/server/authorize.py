@@ -54,6 +54,7 @@ def answer(site: Site, visit: Visit, signed_in: SignedIn, approval: Approval | N
         resources=requested.resources,
         details=approval.details if approval else (),
         consent_id=approval.consent_id if approval else None,
+        jkt=requested.jkt,
     )
     reply: Reply = site.core.create_authorization_response(
         requested.request, grant_user=signed_in.person, grant=requested.grant

@@ -41,6 +41,8 @@ class Request(OAuth2Request):  # type: ignore[misc]
         self.payload = Payload(parameters)
         self.authorization: Any = None
         """What the person authorized; set before a code is issued."""
+        self.jkt: str | None = None
+        """The key that the request proves to have (RFC 9449): what is issued is bound to it."""
 
     @property
     def args(self) -> dict[str, str]:

@@ -1,5 +1,6 @@
 """What the issuer says about itself (OpenID Connect Discovery, RFC 8414), and its public keys."""
 
+from stead.identity.dpop import ALGORITHMS
 from stead.identity.server.authority import LOGIN_SCOPES
 from stead.identity.server.authorization import ACR_PASSWORD
 from stead.identity.server.calls import Call, Reply, public
@@ -51,6 +52,7 @@ def _document(settings: ServerSettings) -> Json:
         "revocation_endpoint_auth_methods_supported": methods,
         "introspection_endpoint_auth_methods_supported": methods[:1],
         "id_token_signing_alg_values_supported": ["ES256"],
+        "dpop_signing_alg_values_supported": list(ALGORITHMS),
         "acr_values_supported": [ACR_PASSWORD],
         "claims_supported": ["sub", "name", "preferred_username", "auth_time", "acr", "amr", "sid"],
         "prompt_values_supported": ["none", "login", "consent", "select_account"],

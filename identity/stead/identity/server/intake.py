@@ -15,7 +15,7 @@ from stead.identity.types import Json
 FORM = "application/x-www-form-urlencoded"
 JSON = "application/json"
 _CHARSET = re.compile(r'; *charset="?utf-8"?', re.IGNORECASE)
-_SINGLE = frozenset({"authorization", "content-type", "content-length", "cookie", "origin", "host"})
+_SINGLE = frozenset({"authorization", "content-type", "content-length", "cookie", "dpop", "origin", "host"})
 
 
 async def read_call(request: Request) -> Call:

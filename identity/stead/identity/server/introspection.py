@@ -23,4 +23,4 @@ def introspect(site: Site, call: Call) -> Reply:
         return uncached(_INACTIVE)
     if own.audience not in owned_by(issuer.store, client.client_id):
         return uncached(_INACTIVE)
-    return uncached({"active": True, "token_type": "Bearer", **own.claims})
+    return uncached({"active": True, "token_type": "DPoP" if "cnf" in own.claims else "Bearer", **own.claims})

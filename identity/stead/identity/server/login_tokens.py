@@ -19,6 +19,7 @@ def login_token(
     *,
     family: str,
     resource: str | None,
+    jkt: str | None = None,
 ) -> Json:
     """A token response for one resource (RFC 8707 s2.2). Raises `Refused`.
 
@@ -34,6 +35,7 @@ def login_token(
         details=_details(authorization, audience),
         consent_id=authorization.consent_id,
         family=family,
+        jkt=jkt,
     )
     return access_token(issuer, issuance)
 

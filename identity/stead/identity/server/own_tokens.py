@@ -4,13 +4,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from stead.identity.confirmation import JKT
 from stead.identity.errors import InvalidToken
 from stead.identity.server.browser import session_is_live
 from stead.identity.server.calls import Call
 from stead.identity.server.errors import Refused, invalid_token
 from stead.identity.server.issued import Issued, find_issued
 from stead.identity.server.issuer import Issuer
-from stead.identity.values import Grant
+from stead.identity.server.proofs import proven_key
+from stead.identity.values import AccessToken, Grant
 from stead.identity.verification import TokenPolicy, Unverified, check, decode
 
 
@@ -53,13 +55,14 @@ def read_own(issuer: Issuer, token: str) -> OwnToken:
 
 def require_bearer(issuer: Issuer, call: Call, scope: str) -> OwnToken:
     """The bearer of a call to this issuer itself. Raises `Refused` (RFC 6750 s3.1), with status 401 or 403."""
-    scheme, _, token = call.headers.get("authorization", "").partition(" ")
-    if scheme.lower() != "bearer" or not token:
-        raise invalid_token("The call needs a bearer token of this issuer.")
+    scheme, _, text = call.headers.get("authorization", "").partition(" ")
+    if scheme.lower() not in ("bearer", "dpop") or not text:
+        raise invalid_token("The call needs a token of this issuer.")
     try:
-        own = read_own(issuer, token.strip())
+        own = read_own(issuer, text.strip())
     except InvalidToken as error:
         raise invalid_token(error.description, hint=error.hint) from None
+    _require_proof(issuer, call, own, scheme.lower(), AccessToken(text.strip()))
     if own.audience != issuer.name:
         raise invalid_token("The token is for another audience.", hint=f"Ask for one for {issuer.name}.")
     if scope not in own.scopes:
@@ -67,9 +70,16 @@ def require_bearer(issuer: Issuer, call: Call, scope: str) -> OwnToken:
     return own
 
 
+def _require_proof(issuer: Issuer, call: Call, own: OwnToken, scheme: str, token: AccessToken) -> None:
+    """A bound token comes with a proof and is called DPoP, and no other does (RFC 9449 s7)."""
+    is_bound, proven = "cnf" in own.claims, proven_key(issuer, call, token)
+    if (scheme == "dpop") != is_bound or (is_bound and own.claims["cnf"].get(JKT) != proven):
+        raise invalid_token("The token is bound to a key, or is not, and was not sent so.", hint="RFC 9449, section 7.")
+
+
 def _policy(issuer: Issuer, unverified: Unverified) -> TokenPolicy:
     """Our own clock made the times, so nothing is forgiven; the audience is for the caller of this module to judge."""
     audience = unverified.claims.get("aud")
     if not isinstance(audience, str):
         raise InvalidToken("The token has no single audience.")
-    return TokenPolicy(issuer.name, audience, leeway=0)
+    return TokenPolicy(issuer.name, audience, leeway=0, bound=True)

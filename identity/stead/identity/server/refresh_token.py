@@ -17,6 +17,7 @@ from stead.identity.server.issued import (
 )
 from stead.identity.server.login_tokens import login_token
 from stead.identity.server.people import Person, find_person
+from stead.identity.server.proofs import require_key
 from stead.identity.types import Json
 
 
@@ -35,6 +36,7 @@ class RefreshGrant(RefreshTokenGrant):  # type: ignore[misc]
             raise invalid_grant("The refresh token is not known.")
         if family_is_revoked(issuer.store, found.family) or found.expires <= now:
             raise invalid_grant("The refresh token is no longer good.", hint="Sign in again.")
+        require_key(found.authorization.jkt, self.request.jkt)
         if not session_is_live(issuer.store, found.authorization.sid, now):
             raise invalid_grant("The session has ended.", hint="Sign in again.")
         return found
@@ -47,7 +49,9 @@ class RefreshGrant(RefreshTokenGrant):  # type: ignore[misc]
         issuer, client = self.server.issuer, self.request.client
         wanted = self._wanted(refresh)
         resource = self.request.payload.data.get("resource")
-        body = login_token(issuer, client, person, wanted, family=refresh.family, resource=resource)
+        body = login_token(
+            issuer, client, person, wanted, family=refresh.family, resource=resource, jkt=self.request.jkt
+        )
         body["refresh_token"] = new_refresh_token(
             issuer.store, client.client_id, refresh.family, refresh.authorization, refresh.expires
         )

@@ -3,6 +3,7 @@
 Errors found before the redirect address is known to be the client's stay here; later ones carry it (RFC 6749 s4.1.2.1).
 """
 
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,6 +26,7 @@ _SENTENCES = {
     "unauthorized_client": "This application may not sign people in.",
     "unsupported_response_type": "The only response_type is code.",
 }
+_THUMBPRINT = re.compile(r"[A-Za-z0-9_-]{43}")
 _UNSUPPORTED = {"request": "request_not_supported", "registration": "registration_not_supported"}
 
 
@@ -42,6 +44,7 @@ class Requested:
     prompts: frozenset[str]
     max_age: int | None
     login_hint: str | None
+    jkt: str | None = None
 
     @property
     def state(self) -> str | None:
@@ -91,6 +94,7 @@ def _read(site: Site, request: Request, grant: Any, pushed: bool) -> Requested:
         prompts=_prompts(parameters.one("prompt")),
         max_age=_max_age(parameters.one("max_age")),
         login_hint=parameters.one("login_hint"),
+        jkt=_key(parameters.one("dpop_jkt")),
     )
 
 
@@ -135,6 +139,13 @@ def _prompts(text: str | None) -> frozenset[str]:
     if not prompts <= _PROMPTS or ("none" in prompts and len(prompts) > 1):
         raise invalid_request("The prompt is not one that this issuer knows.")
     return prompts
+
+
+def _key(text: str | None) -> str | None:
+    """RFC 9449 s10: the key to which the code is bound."""
+    if text is not None and not _THUMBPRINT.fullmatch(text):
+        raise invalid_request("The dpop_jkt is not the thumbprint of a key.")
+    return text
 
 
 def _max_age(text: str | None) -> int | None:

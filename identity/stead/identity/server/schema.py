@@ -158,6 +158,14 @@ tokens = Table(
     Column("revoked", Float),
 )
 
+proofs = Table(
+    "spent_proofs",
+    metadata,
+    Column("thumbprint", String, primary_key=True),
+    Column("jti", String, primary_key=True),
+    Column("expires", Float, nullable=False),
+)
+
 assertions = Table(
     "spent_assertions",
     metadata,

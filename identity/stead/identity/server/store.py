@@ -23,6 +23,7 @@ _EXPIRING = (
     schema.refresh_tokens,
     schema.tokens,
     schema.assertions,
+    schema.proofs,
     schema.families,
     schema.sessions,
 )

@@ -2,6 +2,7 @@
 
 from stead.identity.server.calls import Call, Reply
 from stead.identity.server.errors import invalid_request
+from stead.identity.server.proofs import proven_key
 from stead.identity.server.site import Site
 
 
@@ -9,5 +10,7 @@ def token(site: Site, call: Call) -> Reply:
     """A token response, or the error of RFC 6749 s5.2."""
     if call.form.one("grant_type") is None:
         raise invalid_request("The request has no grant_type.")
-    reply: Reply = site.core.create_token_response(call)
+    request = site.core.create_oauth2_request(call)
+    request.jkt = proven_key(site.issuer, call)
+    reply: Reply = site.core.create_token_response(request)
     return reply

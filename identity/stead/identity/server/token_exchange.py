@@ -69,6 +69,7 @@ class ExchangeGrant(BaseGrant, TokenEndpointMixin):  # type: ignore[misc]
             family=subject.issued.family,
             parent=subject.claims["jti"],
             not_after=int(subject.claims["exp"]),
+            jkt=self._key(subject),
         )
         body = access_token(self.server.issuer, issuance)
         return 200, {**body, "issued_token_type": ACCESS_TOKEN}, self.TOKEN_RESPONSE_HEADER
@@ -84,6 +85,12 @@ class ExchangeGrant(BaseGrant, TokenEndpointMixin):  # type: ignore[misc]
         if subject.grant not in _EXCHANGEABLE:
             raise invalid_request(f"A token by {subject.grant} is not exchanged: it is for its audience alone.")
         return subject
+
+    def _key(self, subject: OwnToken) -> str | None:
+        """Bound stays bound: to the key of whoever has the new token, which is this client and not its caller."""
+        if "cnf" in subject.claims and self.request.jkt is None:
+            raise invalid_request("The subject token is bound to a key.", hint="Send a DPoP proof of your own key.")
+        return self.request.jkt
 
     def _check_requester(self, subject: OwnToken) -> None:
         client_id = self.request.client.client_id

@@ -32,7 +32,7 @@ class Codes:
             raise InvalidToken("The code was not kept.")
         stored, workload = json.loads(kept), self.workload
         request, code = AuthorizationRequest.from_json(stored["request"]), AuthorizationCode(stored["code"])
-        client, metadata = workload.client_of(request.issuer), await workload.metadata(request.issuer)
+        client, metadata = workload.proving_client_of(request.issuer), await workload.metadata(request.issuer)
         return await workload.run(redeem(client, metadata, request, code, now=workload.clock()))
 
     def forget(self, question: Question) -> None:

@@ -179,7 +179,7 @@ class Desk:
     async def _pushed(self, question: Question, linked: str) -> AuthorizationRequest:
         workload, operation = self._workload, question.operation
         issuer = question.challenge.provider.issuer
-        client, metadata = workload.client_of(issuer), await workload.metadata(issuer)
+        client, metadata = workload.proving_client_of(issuer), await workload.metadata(issuer)
         request = begin(
             client,
             metadata,
