@@ -31,9 +31,8 @@ def unfit() -> list[tuple[str, Any]]:
     small = {"kty": "RSA", "e": "AQAB", "n": "s" * 170 + "w"}
     return [
         ("private", private),
-        ("symmetric", OctKey.generate_key(256, {"use": "sig", "kid": "k"}).as_dict(private=True)),
         ("rsa of 1024 bits", {**small, "use": "sig", "kid": "k"}),
-        ("P-384", ECKey.generate_key("P-384", {"use": "sig", "kid": "k"}).as_dict(private=False)),
+        ("P-384 for ES256", ECKey.generate_key("P-384", {"use": "sig", "alg": "ES256", "kid": "k"}).as_dict(False)),
         ("secp256k1", ECKey.generate_key("secp256k1", {"use": "sig", "kid": "k"}).as_dict(private=False)),
         ("X25519", OKPKey.generate_key("X25519", {"use": "sig", "kid": "k"}).as_dict(private=False)),
         ("for encryption", ec(use="enc")),
@@ -58,6 +57,25 @@ def unfit() -> list[tuple[str, Any]]:
 @pytest.mark.parametrize(("what", "entry"), unfit(), ids=[what for what, _ in unfit()])
 def test_an_unfit_key_is_passed_over(what: str, entry: Any) -> None:
     assert set(load_keys({"keys": [entry, ec("good")]})) == {"good"}
+
+
+def test_the_larger_curves_are_kept_for_their_own_algorithms() -> None:
+    for curve, algorithm in (("P-384", "ES384"), ("P-521", "ES512")):
+        key = ECKey.generate_key(curve, {"use": "sig", "kid": "k"}).as_dict(private=False)
+        assert algorithms_of(load_keys({"keys": [key]})["k"]) == {algorithm}
+
+
+def test_a_published_secret_is_passed_over() -> None:
+    secret = OctKey.generate_key(256, {"use": "sig", "kid": "k"}).as_dict(private=True)
+    assert load_keys({"keys": [secret]}) == {}
+    assert set(load_keys({"keys": [secret]}, symmetric=True)) == {"k"}
+
+
+def test_a_set_of_secrets_and_public_keys_is_refused_as_a_whole() -> None:
+    secret = OctKey.generate_key(256, {"use": "sig", "kid": "k"}).as_dict(private=True)
+    for symmetric in (False, True):
+        with pytest.raises(InvalidRequest, match="mixes"):
+            load_keys({"keys": [ec("good"), secret]}, symmetric=symmetric)
 
 
 def test_a_key_id_used_twice_names_no_key() -> None:

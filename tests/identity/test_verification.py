@@ -81,9 +81,14 @@ def test_ed25519_works_where_it_is_allowed(issuer: Any) -> None:
 
 def test_another_curve_is_refused(issuer: Any, refuse: Any) -> None:
     key = ECKey.generate_key("P-384", {"use": "sig", "kid": "k1"})
-    policy = TokenPolicy(issuer.name, issuer.audience, algorithms=("ES256", "ES384"))
     token = jws.serialize_compact(issuer.header(alg="ES384"), json.dumps(issuer.claims()), key, algorithms=["ES384"])
-    refuse(token, {"keys": [key.as_dict(private=False)]}, policy)
+    keys = {"keys": [key.as_dict(private=False)]}
+    refuse(token, keys)
+    both = TokenPolicy(issuer.name, issuer.audience, algorithms=("ES256", "ES384"))
+    assert verify(token, keys, both, NOW)
+    refuse(token, {"keys": [{**key.as_dict(private=False), "alg": "ES256"}]}, both)
+    refuse(token, issuer.jwks(), both)
+    refuse(issuer.token(), keys, both)
 
 
 def test_a_signature_by_another_key_is_refused(issuer: Any, refuse: Any) -> None:

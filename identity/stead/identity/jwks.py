@@ -5,7 +5,9 @@ is given, which must not follow redirects.
 """
 
 import asyncio
+import base64
 import logging
+import re
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
@@ -13,11 +15,12 @@ from types import MappingProxyType
 from typing import Any
 from urllib.parse import urlsplit
 
-from joserfc.jwk import ECKey, Key, OKPKey, RSAKey
+from joserfc.jwk import ECKey, Key, OctKey, OKPKey, RSAKey
 
 from stead.identity.clock import Clock
 from stead.identity.errors import IdentityError, InvalidRequest, ProviderUnavailable
 from stead.identity.strict_json import parse_object
+from stead.identity.weak_keys import is_roca
 
 Fetch = Callable[[str], Awaitable[bytes]]
 Keys = Mapping[str, Key]
@@ -37,29 +40,39 @@ RETRY = 1.0
 """Seconds before a provider that never answered is asked again."""
 TIMEOUT = 5.0
 
-_PRIVATE_MEMBERS = frozenset({"d", "p", "q", "dp", "dq", "qi", "oth", "k"})
+_PRIVATE_MEMBERS = frozenset({"d", "p", "q", "dp", "dq", "qi", "oth"})
+_OCTETS = {"EC": ("x", "y"), "OKP": ("x",), "RSA": ("n", "e"), "oct": ("k",)}
+_BASE64URL = re.compile(r"[A-Za-z0-9_-]+")
 _RSA_ALGORITHMS = frozenset({"RS256", "RS384", "RS512", "PS256", "PS384", "PS512"})
+_COORDINATE_BYTES = {"P-256": 32, "P-384": 48, "P-521": 66, "Ed25519": 32}
+_CURVE_ALGORITHMS = {"P-256": "ES256", "P-384": "ES384", "P-521": "ES512"}
+_SECRET_BYTES = {"HS256": 32, "HS384": 48, "HS512": 64}
+"""RFC 7518 s3.2: a secret is no shorter than the hash."""
+SYMMETRIC = frozenset(_SECRET_BYTES)
 _METADATA = "/.well-known/oauth-authorization-server"
 _OPENID_METADATA = "/.well-known/openid-configuration"
 
 log = logging.getLogger(__name__)
 
 
-def load_keys(document: Mapping[str, Any]) -> Keys:
+def load_keys(document: Mapping[str, Any], *, unnamed: bool = False, symmetric: bool = False) -> Keys:
     """The signature keys of a JWK set, by `kid`.
 
-    Kept are public RSA of at least 2048 bits, EC P-256 and Ed25519, for `use: sig`, under a `kid` of their own;
-    anything else is passed over (RFC 7517 s5). Raises `InvalidRequest` where it is no JWK set, or an immense one.
+    Kept are public RSA of at least 2048 bits, EC on the NIST curves and Ed25519, for `use: sig`, under a `kid` of their
+    own; anything else is passed over (RFC 7517 s5). `unnamed` also keeps what has no `use`, or no `kid` (by its
+    thumbprint then); `symmetric` keeps shared secrets, which no document from the network ever holds rightly.
+    Raises `InvalidRequest` where it is no JWK set, an immense one, or one of secrets and public keys together: there an
+    HMAC may be made with what was meant for everybody.
     """
     entries = document.get("keys")
     if not isinstance(entries, list):
         raise InvalidRequest("The document is not a JWK set.")
     if len(entries) > MAX_KEYS:
         raise InvalidRequest(f"The JWK set has more than {MAX_KEYS} keys.")
-    named = [entry for entry in entries if isinstance(entry, dict) and _is_kid(entry.get("kid"))]
-    uses = Counter(entry["kid"] for entry in named)
-    keys = {entry["kid"]: _load_key(entry) for entry in named if uses[entry["kid"]] == 1}
-    return MappingProxyType({kid: key for kid, key in keys.items() if key is not None})
+    entries = [entry for entry in entries if isinstance(entry, dict)]
+    if len({entry.get("kty") == "oct" for entry in entries}) > 1:
+        raise InvalidRequest("The JWK set mixes secrets and public keys.")
+    return _by_name(entries, unnamed, symmetric)
 
 
 def algorithms_of(key: Key) -> frozenset[str]:
@@ -67,20 +80,34 @@ def algorithms_of(key: Key) -> frozenset[str]:
     named = key.alg
     match key:
         case ECKey():
-            possible = frozenset({"ES256"})
+            possible = frozenset({_CURVE_ALGORITHMS[key.curve_name]})
         case OKPKey():
             possible = frozenset({"EdDSA", "Ed25519"})
+        case OctKey():
+            possible = frozenset(name for name, least in _SECRET_BYTES.items() if len(key.raw_value) >= least)
         case _:
             possible = _RSA_ALGORITHMS
     return possible if named is None else possible & {named}
+
+
+def _by_name(entries: list[dict[str, Any]], unnamed: bool, symmetric: bool) -> Keys:
+    named = [entry for entry in entries if _is_kid(entry.get("kid"))]
+    uses = Counter(entry["kid"] for entry in named)
+    found = {entry["kid"]: _load_key(entry, unnamed, symmetric) for entry in named if uses[entry["kid"]] == 1}
+    keys = {kid: key for kid, key in found.items() if key is not None}
+    if unnamed:
+        nameless = [_load_key(entry, unnamed, symmetric) for entry in entries if "kid" not in entry]
+        # A name that somebody chose is not given away.
+        keys = {**{key.thumbprint(): key for key in nameless if key is not None}, **keys}
+    return MappingProxyType(keys)
 
 
 def _is_kid(kid: object) -> bool:
     return isinstance(kid, str) and 0 < len(kid) <= MAX_KID_LENGTH
 
 
-def _load_key(entry: Mapping[str, Any]) -> Key | None:
-    if not _is_public_signature_key(entry):
+def _load_key(entry: Mapping[str, Any], unnamed: bool, symmetric: bool) -> Key | None:
+    if not _is_signature_key(entry, unnamed) or ("k" in entry and not symmetric):
         return None
     try:
         key = _import_key(dict(entry))
@@ -90,27 +117,54 @@ def _load_key(entry: Mapping[str, Any]) -> Key | None:
     return key if key is not None and algorithms_of(key) else None
 
 
-def _is_public_signature_key(entry: Mapping[str, Any]) -> bool:
+def _is_signature_key(entry: Mapping[str, Any], unnamed: bool) -> bool:
+    """A key whose private half is published proves nothing, so that one is none."""
     operations = entry.get("key_ops", ["verify"])
     return (
-        entry.get("use") == "sig"
+        (entry.get("use") == "sig" or (unnamed and "use" not in entry))
         and isinstance(operations, list)
         and "verify" in operations
         and isinstance(entry.get("alg", ""), str)
         and _PRIVATE_MEMBERS.isdisjoint(entry)
+        and all(_is_exact(entry, member) for member in _OCTETS.get(str(entry.get("kty")), ()))
     )
+
+
+def _is_exact(entry: Mapping[str, Any], member: str) -> bool:
+    """One key, one spelling (RFC 7518 s2, s6.2.1.2, s6.3.1.1): else its thumbprint says nothing."""
+    text = entry.get(member)
+    if not isinstance(text, str) or not _BASE64URL.fullmatch(text) or len(text) % 4 == 1:
+        return False
+    octets = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
+    if base64.urlsafe_b64encode(octets).rstrip(b"=").decode() != text:
+        return False
+    if "crv" in entry:
+        return len(octets) == _COORDINATE_BYTES.get(str(entry["crv"]))
+    return member == "k" or octets[0] != 0
 
 
 def _import_key(entry: dict[str, Any]) -> Key | None:
     match entry.get("kty"), entry.get("crv"):
-        case "EC", "P-256":
+        case "EC", "P-256" | "P-384" | "P-521":
             return ECKey.import_key(entry)
         case "OKP", "Ed25519":
             return OKPKey.import_key(entry)
         case "RSA", None:
-            key = RSAKey.import_key(entry)
-            return key if key.public_key.key_size in RSA_BITS else None
+            return _strong(RSAKey.import_key(entry))
+        case "oct", None:
+            return _long(entry)
     return None
+
+
+def _strong(key: RSAKey) -> RSAKey | None:
+    numbers = key.public_key.public_numbers()
+    return key if key.public_key.key_size in RSA_BITS and not is_roca(numbers.n) else None
+
+
+def _long(entry: dict[str, Any]) -> OctKey | None:
+    # joserfc warns of a short secret while it imports it.
+    is_long = len(str(entry.get("k"))) * 3 // 4 >= min(_SECRET_BYTES.values())
+    return OctKey.import_key(entry) if is_long else None
 
 
 def _ignore_removal(_: str) -> None:

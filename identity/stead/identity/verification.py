@@ -1,7 +1,8 @@
 """Whether a signed token is what it claims to be: one strict function in front of joserfc (RFC 7519, 8725, 9068).
 
 Knows no network, no cache and no configuration beyond the policy it is handed. joserfc checks the signature; what it
-lets through (repeated members, other encodings, odd numbers, deep nesting) is refused here first.
+lets through (repeated members, other encodings, odd numbers, deep nesting) is refused here first. What is law, and what
+a policy may loosen, is told by the policies.
 """
 
 import base64
@@ -19,7 +20,7 @@ from joserfc.jwk import Key
 from stead.identity.clock import SKEW
 from stead.identity.confirmation import Confirmation
 from stead.identity.errors import InvalidRequest, InvalidToken
-from stead.identity.jwks import algorithms_of, load_keys
+from stead.identity.jwks import SYMMETRIC, algorithms_of, load_keys
 from stead.identity.strict_json import parse_object
 from stead.identity.values import Actor
 
@@ -45,12 +46,27 @@ class KeySource(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class SignaturePolicy:
+    """Which signatures are accepted, whatever it is that was signed.
+
+    `unnamed` admits what the RFCs admit and issuers have no need of: a token that names no key, if exactly one fits,
+    and keys without `kid` or `use`. An algorithm of the HS family lets `keys` hold shared secrets. Everything else is
+    law: compact form, one spelling, a closed header without `crit`, the key's own algorithm, type and strength.
+    """
+
+    algorithms: tuple[str, ...] = ("ES256",)
+    unnamed: bool = False
+    tolerated_headers: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
 class TokenPolicy:
     """What a token must be. `typ` "JWT" also admits a token that names no type, as ID tokens do (RFC 7519 s5.1).
 
     `tolerated_headers` are header members that a foreign issuer adds and that are ignored (`x5t`); `audience_list`
     admits an `aud` that holds others beside the audience, as RFC 7519 does and our own profile does not. `bound` admits
-    a token that is bound to a key, for a caller who then asks for proof: a bound token alone is a stolen one.
+    a token that is bound to a key, for a caller who then asks for proof: a bound token alone is a stolen one. For
+    `algorithms` and `unnamed` see `SignaturePolicy`.
     """
 
     issuer: str
@@ -63,6 +79,7 @@ class TokenPolicy:
     audience_list: bool = False
     bound: bool = False
     tolerated_headers: frozenset[str] = frozenset()
+    unnamed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,33 +106,59 @@ def verify(token: str, keys: KeySource | Mapping[str, Any], policy: TokenPolicy,
 
     Raises `InvalidToken`, whatever the token; nothing else.
     """
-    return check(decode(token), keys, policy, now)
+    return check(decode(token, unnamed=policy.unnamed), keys, policy, now)
 
 
-def decode(token: str) -> Unverified:
+def verify_signature(token: str, keys: KeySource | Mapping[str, Any], policy: SignaturePolicy) -> bytes:
+    """The payload of a signed token, of which nothing is known but who signed it. A service calls `verify`.
+
+    `token` is a compact JWS (RFC 7515 s3.1), `keys` a JWK set, loaded or not. Raises `InvalidToken` and nothing else.
+    """
+    segments = _split(token)
+    header = _header(segments[1], policy.unnamed)
+    _check_members(header, policy)
+    try:
+        payload = base64url(segments[2])
+    except binascii.Error:
+        raise InvalidToken("The token's payload is malformed.") from None
+    _check_signature(token, header, keys, policy)
+    return payload
+
+
+def decode(token: str, *, unnamed: bool = False) -> Unverified:
     """Takes a token apart (RFC 7515 s3.1) without believing it. Raises `InvalidToken` where it cannot be one."""
-    if not isinstance(token, str) or len(token) > MAX_TOKEN:
-        raise InvalidToken(f"The token is longer than {MAX_TOKEN} characters.")
-    segments = _COMPACT.fullmatch(token)
-    if segments is None:
-        raise InvalidToken("The token is not a signed JWT.", hint="Send the access token as it was issued.")
-    header = _parse(segments[1], MAX_HEADER, "header")
-    if not isinstance(header.get("kid"), str) or not _is_name(header["kid"]):
-        raise InvalidToken("The token does not name its key.")
-    return Unverified(token, header, _parse(segments[2], MAX_TOKEN, "payload"))
+    segments = _split(token)
+    return Unverified(token, _header(segments[1], unnamed), _parse(segments[2], MAX_TOKEN, "payload"))
 
 
 def check(token: Unverified, keys: KeySource | Mapping[str, Any], policy: TokenPolicy, now: float) -> Mapping[str, Any]:
     """The second half of `verify`, for a caller who had to know the issuer first. Raises `InvalidToken`."""
-    _check_header(token.header, policy)
+    _check_members(token.header, policy)
+    _check_type(token.header, policy)
     if token.issuer != policy.issuer:
         raise InvalidToken("The token comes from another issuer.", hint=f"{policy.issuer} is trusted here.")
-    _check_signature(token, keys)
+    _check_signature(token.text, token.header, keys, policy)
     _check_audience(token.claims, policy)
     _check_times(token.claims, policy, now)
     _check_names(token.claims, policy)
     _check_confirmation(token.claims, policy)
     return token.claims
+
+
+def _split(token: str) -> re.Match[str]:
+    if not isinstance(token, str) or len(token) > MAX_TOKEN:
+        raise InvalidToken(f"The token is longer than {MAX_TOKEN} characters.")
+    segments = _COMPACT.fullmatch(token)
+    if segments is None:
+        raise InvalidToken("The token is not a signed JWT.", hint="Send the access token as it was issued.")
+    return segments
+
+
+def _header(segment: str, unnamed: bool) -> Mapping[str, Any]:
+    header = _parse(segment, MAX_HEADER, "header")
+    if not _is_name(header.get("kid")) and not (unnamed and "kid" not in header):
+        raise InvalidToken("The token does not name its key.")
+    return header
 
 
 def _parse(segment: str, limit: int, part: str) -> Mapping[str, Any]:
@@ -138,37 +181,56 @@ def _is_name(value: object) -> bool:
     return isinstance(value, str) and 0 < len(value) <= MAX_NAME and not _CONTROL.search(value)
 
 
-def _check_header(header: Mapping[str, Any], policy: TokenPolicy) -> None:
-    if not header.keys() <= _HEADERS | policy.tolerated_headers:
+def _check_members(header: Mapping[str, Any], policy: TokenPolicy | SignaturePolicy) -> None:
+    if not header.keys() <= _HEADERS | policy.tolerated_headers or "crit" in header:
         raise InvalidToken("The token's header has members that are not accepted here.")
     algorithm = header.get("alg")
     if not isinstance(algorithm, str) or algorithm not in policy.algorithms:
         raise InvalidToken("The token is signed with an algorithm that is not accepted from its issuer.")
+
+
+def _check_type(header: Mapping[str, Any], policy: TokenPolicy) -> None:
     typ = header.get("typ", "JWT")
     # RFC 7515 s4.1.9: "application/" may be left out.
     if typ not in (policy.typ, f"application/{policy.typ}"):
         raise InvalidToken("The token is of another type.", hint=f"A token of type {policy.typ} is needed.")
 
 
-def _check_signature(token: Unverified, keys: KeySource | Mapping[str, Any]) -> None:
-    key = _find_key(token.kid, keys)
-    algorithm = token.header["alg"]
+def _check_signature(
+    text: str,
+    header: Mapping[str, Any],
+    keys: KeySource | Mapping[str, Any],
+    policy: TokenPolicy | SignaturePolicy,
+) -> None:
+    algorithm = header["alg"]
+    key = _find_key(header.get("kid"), algorithm, _loaded(keys, policy))
     if key is None or algorithm not in algorithms_of(key):
         raise InvalidToken("The token is signed with a key that its issuer does not publish.", hint=_GET_ANOTHER)
     try:
-        jws.deserialize_compact(token.text, key, algorithms=[algorithm])
+        jws.deserialize_compact(text, key, algorithms=[algorithm])
     except Exception as error:  # joserfc and cryptography raise many kinds; each means the same
         raise InvalidToken("The token's signature is wrong.", debug=type(error).__name__) from None
 
 
-def _find_key(kid: str, keys: KeySource | Mapping[str, Any]) -> Key | None:
-    if isinstance(keys, Mapping) and isinstance(keys.get("keys"), list):
-        try:
-            keys = load_keys(keys)
-        except InvalidRequest as error:
-            raise InvalidToken("The issuer's keys are not usable.", debug=error.description) from None
-    key = keys.get(kid)
-    return key if isinstance(key, Key) else None
+def _loaded(
+    keys: KeySource | Mapping[str, Any], policy: TokenPolicy | SignaturePolicy
+) -> KeySource | Mapping[str, Any]:
+    if not isinstance(keys, Mapping) or not isinstance(keys.get("keys"), list):
+        return keys
+    try:
+        return load_keys(keys, unnamed=policy.unnamed, symmetric=not SYMMETRIC.isdisjoint(policy.algorithms))
+    except InvalidRequest as error:
+        raise InvalidToken("The issuer's keys are not usable.", debug=error.description) from None
+
+
+def _find_key(kid: str | None, algorithm: str, keys: KeySource | Mapping[str, Any]) -> Key | None:
+    """The key of that name; without one, the only key that fits."""
+    if kid is not None:
+        key = keys.get(kid)
+        return key if isinstance(key, Key) else None
+    known = keys.values() if isinstance(keys, Mapping) else ()
+    fitting = [key for key in known if isinstance(key, Key) and algorithm in algorithms_of(key)]
+    return fitting[0] if len(fitting) == 1 else None
 
 
 def _check_audience(claims: Mapping[str, Any], policy: TokenPolicy) -> None:
