@@ -27,10 +27,10 @@ def metadata_of(key: ECKey, **changes: Any) -> dict[str, Any]:
     }
 
 
-async def admin_token(world: World, username: str = "admin") -> str:
+async def admin_token(world: World, username: str = "admin", scope: str = "openid registry:admin registry:obo") -> str:
     login = Login()
     party = world.party("stead-cli", redirect_uri="http://127.0.0.1:7/callback", public=True)
-    code = await world.code(login, username, "openid registry:admin", world.issuer.url, party=party)
+    code = await world.code(login, username, scope, world.issuer.url, party=party)
     return str((await world.redeem(login, code, party=party)).json()["access_token"])
 
 

@@ -86,11 +86,16 @@ def corporate_seed(home: Home, issuer: str) -> Seed:
             SeedAudience(TRANSFER, "Transfer", {"transfer:create": ("payer",)}, "transfer-agent"),
             SeedAudience(TRAIL, "Trail", {"audit:write": (), "audit:read": ("auditor",)}, "trail"),
             SeedAudience(MARKET, "Market Data", {"market:read": ()}, "market-data-agent"),
-            SeedAudience(issuer, "FinPort Identity", {"registry:admin": ("registry-admin",)}),
+            SeedAudience(
+                issuer, "FinPort Identity", {"registry:admin": ("registry-admin",), "registry:obo": ("obo-admin",)}
+            ),
         ),
         (
             *(SeedEdge(who, BROKER, ("broker:ask",), "login") for who in ("finport-web", "stead-cli")),
-            *(SeedEdge(who, issuer, ("registry:admin",), "login") for who in ("finport-web", "stead-cli")),
+            *(
+                SeedEdge(who, issuer, ("registry:admin", "registry:obo"), "login")
+                for who in ("finport-web", "stead-cli")
+            ),
             SeedEdge("finport-web", PORTFOLIO, ("portfolio:read",), "login"),
             SeedEdge("broker", PORTFOLIO, ("portfolio:read",), "obo"),
             SeedEdge("broker", TRANSFER, ("transfer:create",), "obo"),

@@ -48,6 +48,41 @@ async def test_only_a_person_with_the_right_adds_audiences(world: World) -> None
         assert "www-authenticate" in response.headers
 
 
+CALLER = {"client_id": "broker", "scopes": ["hello:say"]}
+NEED = {"audience": HOLDINGS, "scopes": ["tools:list"]}
+
+
+@pytest.mark.parametrize(
+    ("changes", "for_people"),
+    [
+        ({"callers": [{**CALLER, "mode": "obo"}]}, True),
+        ({"callers": [{**CALLER, "mode": "s2s"}, {**CALLER, "mode": "obo"}]}, True),
+        ({"callers": [], "needs": [{**NEED, "mode": "obo"}]}, True),
+        ({"callers": [{**CALLER, "mode": "s2s"}], "needs": [{**NEED, "mode": "s2s"}]}, False),
+        ({"callers": []}, False),
+    ],
+)
+async def test_letting_people_s_tokens_go_to_a_service_is_a_right_of_its_own(
+    world: World, changes: dict[str, Any], for_people: bool
+) -> None:
+    await register(world, metadata_of(world.issuer.home.key("hello-agent")))
+    token = await admin_token(world, scope="openid registry:admin")
+    response = await add(world, token, **changes)
+    assert response.status_code == (403 if for_people else 201), response.text
+    if for_people:
+        assert response.json()["error"] == "insufficient_scope"
+        assert "registry:obo" in response.json()["hint"]
+        assert await remove(world, token, HELLO) == 404
+    else:
+        assert (await add(world, token, callers=[{**CALLER, "mode": "obo"}])).status_code == 403
+        assert await remove(world, token, HELLO) == 204
+
+
+async def test_the_right_to_delegate_alone_adds_nothing(world: World) -> None:
+    token = await admin_token(world, scope="openid registry:obo")
+    assert (await add(world, token)).status_code == 403
+
+
 @pytest.mark.parametrize(
     ("changes", "status"),
     [

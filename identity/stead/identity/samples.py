@@ -71,7 +71,7 @@ CAROL = Person(
     bank_subject="nb-1003",
     accounts=(_account("0000300301", "Checking", "8900.00"),),
 )
-ADMIN = Person("admin", "Ada Okafor", ("registry-admin", "auditor"))
+ADMIN = Person("admin", "Ada Okafor", ("registry-admin", "obo-admin", "auditor"))
 
 PERSONS = (ALICE, BOB, CAROL, ADMIN)
 ALICE_BROKERAGE = iban("DE", "200200000000990001")

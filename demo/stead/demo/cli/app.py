@@ -133,7 +133,10 @@ def registry_list(person: As = "alice", json: AsJson = False) -> None:
 def registry_add(
     url: Annotated[str, typer.Argument(help="The origin of an agent or MCP server.")], person: As, json: AsJson = False
 ) -> None:
-    """Let an agent or MCP server into the network: as a person with registry:admin."""
+    """Let an agent or MCP server into the network: as a person with registry:admin.
+
+    If it is to act for people, registry:obo is needed too.
+    """
     from stead.demo.cli import registry
 
     registry.add(url, person, json=json)

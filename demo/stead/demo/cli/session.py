@@ -26,7 +26,7 @@ from stead.identity.settings import Settings
 from stead.identity.values import AccessToken, RefreshToken
 
 CLIENT_ID = "stead-cli"
-REGISTRY_ADMIN = "registry:admin"
+REGISTRY_ADMIN, REGISTRY_OBO = "registry:admin", "registry:obo"
 REDIRECT_URI = "http://127.0.0.1:53682/callback"
 """Nobody listens there: the scripted browser reads the code off the redirect (RFC 8252 s7.3 allows any port)."""
 
@@ -144,4 +144,4 @@ def auditing(home: Home) -> dict[str, tuple[str, ...]]:
 
 def administering(home: Home) -> dict[str, tuple[str, ...]]:
     """What it takes to change the registry: at the authorization server, and at the broker."""
-    return {home.network.corporate_idp: (REGISTRY_ADMIN,), home.network.broker: (REGISTRY_ADMIN,)}
+    return {home.network.corporate_idp: (REGISTRY_ADMIN, REGISTRY_OBO), home.network.broker: (REGISTRY_ADMIN,)}

@@ -123,7 +123,11 @@ def _corporate_audiences(network: Network, issuer: str) -> tuple[SeedAudience, .
     agents, servers = network.agents, network.mcp_servers
     customer, admin, auditor = ("customer",), ("registry-admin",), ("auditor",)
     return (
-        SeedAudience(issuer, "FinPort Identity", {"registry:admin": admin, "edges:read": ()}),
+        SeedAudience(
+            issuer,
+            "FinPort Identity",
+            {"registry:admin": admin, "registry:obo": ("obo-admin",), "edges:read": ()},
+        ),
         SeedAudience(
             network.broker,
             "Agent Broker",
@@ -146,7 +150,7 @@ def _login_edges(network: Network, issuer: str) -> tuple[SeedEdge, ...]:
     wanted = (
         (network.broker, ("broker:ask", "registry:admin")),
         (network.trail, ("trail:read", "audit:read")),
-        (issuer, ("registry:admin",)),
+        (issuer, ("registry:admin", "registry:obo")),
     )
     return tuple(SeedEdge(client, audience, scopes, "login") for client in clients for audience, scopes in wanted)
 

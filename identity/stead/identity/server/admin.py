@@ -1,6 +1,7 @@
 """How services join a running network: audiences, scopes and edges, added by a person with `registry:admin`.
 
-The right is checked here, at the authorization server, from that person's own token; no workload has it.
+The right is checked here, at the authorization server, from that person's own token; no workload has it. To let
+people's tokens go to a service, or to let a service act for people, is a right of its own: `registry:obo`.
 """
 
 from typing import Annotated, Literal
@@ -13,13 +14,14 @@ from stead.identity.server.authority import EDGES_READ, check_scopes, edges_of, 
 from stead.identity.server.calls import Call, Reply, uncached
 from stead.identity.server.clients import find_client
 from stead.identity.server.errors import Refused, invalid_request
-from stead.identity.server.own_tokens import require_bearer
+from stead.identity.server.own_tokens import OwnToken, require_bearer
 from stead.identity.server.seeding import SeedAudience, SeedEdge, write_audience, write_edge
 from stead.identity.server.site import Site
 from stead.identity.server.store import Store
 from stead.identity.values import Grant
 
 REGISTRY_ADMIN = "registry:admin"
+REGISTRY_OBO = "registry:obo"
 
 _Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:-]{0,99}$")]
 _Title = Annotated[str, StringConstraints(pattern=r"^[^\x00-\x1f\x7f<>]{1,100}$")]
@@ -59,6 +61,11 @@ class NewAudience(_Closed):
     callers: Annotated[list[Caller], Field(max_length=64)] = []
     needs: Annotated[list[Need], Field(max_length=64)] = []
 
+    @property
+    def acts_for_people(self) -> bool:
+        """Whether a person's token would reach it, or go on from it."""
+        return "obo" in {*(one.mode for one in self.callers), *(one.mode for one in self.needs)}
+
     def edges(self) -> list[SeedEdge]:
         """Who may call it, and whom it may call."""
         calls = [SeedEdge(one.client_id, self.audience, tuple(one.scopes), one.mode) for one in self.callers]
@@ -68,8 +75,9 @@ class NewAudience(_Closed):
 
 def add_audience(site: Site, call: Call) -> Reply:
     """Adds a service, or brings one that was added before up to date. Raises `Refused`."""
-    _require_admin(site, call)
+    own = _require_admin(site, call)
     wanted, store = _read(call), site.issuer.store
+    _check_delegation(own, wanted)
     _check_free(store, wanted)
     _check_clients(store, wanted)
     _check_needs(store, wanted)
@@ -101,10 +109,21 @@ def list_edges(site: Site, call: Call) -> Reply:
     return uncached({"edges": [{"audience": where, "scope": scope, "mode": mode} for where, scope, mode in entries]})
 
 
-def _require_admin(site: Site, call: Call) -> None:
+def _require_admin(site: Site, call: Call) -> OwnToken:
     own = require_bearer(site.issuer, call, REGISTRY_ADMIN)
     if own.grant is not Grant.LOGIN:
         raise Refused("insufficient_scope", "Only a signed-in person may do this, not somebody for them.", status=403)
+    return own
+
+
+def _check_delegation(own: OwnToken, wanted: NewAudience) -> None:
+    if wanted.acts_for_people and REGISTRY_OBO not in own.scopes:
+        raise Refused(
+            "insufficient_scope",
+            "People's tokens would go there: that is a right of its own.",
+            hint=f"This needs the scope {REGISTRY_OBO}.",
+            status=403,
+        )
 
 
 def _read(call: Call) -> NewAudience:
