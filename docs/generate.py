@@ -16,8 +16,9 @@ from docs.meanings import MEANINGS
 from stead.demo.cli.app import app
 from stead.identity.audit.render import as_mermaid, as_svg
 from stead.identity.audit.trail import Trail
+from stead.identity.issuer_settings import IssuerSettings
 from stead.identity.samples import BANK_NAME
-from stead.identity.settings import IssuerSettings, LoginSettings, Settings, TimeoutSettings
+from stead.identity.settings import LoginSettings, Settings, TimeoutSettings
 
 DOCS = Path(__file__).parent
 RECORDED = DOCS / "recorded-trail.json"
@@ -95,7 +96,8 @@ def _default(field: Any) -> str:
     if field.is_required():
         return "required"
     value = field.get_default(call_default_factory=True)
-    return "none" if value in (None, (), {}, frozenset()) else f"`{json.dumps(value, default=str)}`"
+    value = sorted(value) if isinstance(value, frozenset) else value
+    return "none" if value in (None, (), {}, []) else f"`{json.dumps(value, default=str)}`"
 
 
 def _trail_page(trail: Trail) -> str:

@@ -3,9 +3,11 @@
 from typing import Any
 
 import pytest
+import yaml
 
 from stead.identity.errors import ConfigurationError
 from stead.identity.flows import ClientIdentity
+from stead.identity.issuer_settings import PRESETS, IssuerSettings
 from stead.identity.settings import Settings
 from stead.identity.verifier import TrustedIssuer
 
@@ -60,9 +62,46 @@ def test_another_issuer_is_trusted_by_configuration_alone(write: Any) -> None:
 def test_an_issuer_s_every_property_can_be_set() -> None:
     from dataclasses import fields
 
-    from stead.identity.settings import IssuerSettings
+    assert set(IssuerSettings.model_fields) >= {field.name for field in fields(TrustedIssuer)}
 
-    assert set(IssuerSettings.model_fields) == {field.name for field in fields(TrustedIssuer)}
+
+@pytest.mark.parametrize("preset", sorted(PRESETS))
+def test_a_preset_fills_in_and_is_overruled(preset: str) -> None:
+    plain = IssuerSettings.model_validate({"issuer": "https://idp.example", "preset": preset})
+    assert {name: getattr(plain, name) for name in PRESETS[preset]} == PRESETS[preset]
+    own = IssuerSettings.model_validate({"issuer": "https://idp.example", "preset": preset, "client": "who"})
+    assert own.trusted().client == "who"
+
+
+@pytest.mark.parametrize(
+    ("said", "words"),
+    [
+        ({"preset": "keycloack"}, "preset"),
+        ({"dialect": "saml"}, "dialect"),
+        ({"subjects": "people"}, "subjects"),
+        ({"actor": "azp"}, "actor"),
+        ({"audience": {}}, "Did you mean 'audiences'"),
+        ({"clients": {"broker": {"clientid": "b"}}}, "client"),
+    ],
+    ids=str,
+)
+def test_a_mistake_about_an_issuer_is_found_at_the_start(write: Any, home: Any, said: Any, words: str) -> None:
+    write(yaml.safe_dump({"issuers": [{"issuer": "https://idp.example", **said}]}))
+    with pytest.raises(ConfigurationError) as raised:
+        Settings.load(home)
+    assert words in f"{raised.value.description} {raised.value.hint}"
+
+
+def test_a_workload_is_called_there_what_the_settings_say(write: Any, home: Any) -> None:
+    secret = home.folder("secrets") / "broker"
+    secret.write_text("s3cret\n")
+    broker = {"client_id": "0a1b", "client_secret_file": str(secret)}
+    write(yaml.safe_dump({"issuers": [{"issuer": "https://idp.example", "clients": {"broker": broker}}]}))
+    described = Settings.load(home).described("https://idp.example")
+    there = described.client_named("broker", home)
+    assert (there.client_id, there.method, there.secret is not None) == ("0a1b", "basic", True)
+    other = described.client_named("portfolio-agent", home)
+    assert (other.client_id, other.key is not None, other.secret) == ("portfolio-agent", True, None)
 
 
 def test_another_login_provider_is_used_by_configuration_alone(write: Any, home: Any) -> None:

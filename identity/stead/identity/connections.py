@@ -48,6 +48,7 @@ async def connected(
             timeout=timeouts.provider,
             proof_key=proof_key,
             binding=settings.dpop,
+            issuer=settings.described(client.issuer),
         )
         async with aclosing(tokens.exchanges):
             yield Connections(bare, http, http2, providers, tokens)

@@ -6,58 +6,31 @@ Read in one place, once per process. A key that is not known is an error, with t
 from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Self
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, Field, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from stead.identity.binding import Binding
 from stead.identity.errors import ConfigurationError
 from stead.identity.flows.client_assertion import ClientIdentity
 from stead.identity.home import Home
-from stead.identity.values import Secret
-from stead.identity.verifier import TrustedIssuer
+from stead.identity.issuer_settings import ClientAuth, ClientSettings, IssuerSettings, Positive, Strict, identity_of
 
 FILE = "stead.yaml"
 
-Positive = Annotated[float, Field(gt=0)]
 ClaimName = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_:./-]{0,99}$")]
 ClaimValue = Annotated[str, Field(max_length=500)]
 
 
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class IssuerSettings(_Strict):
-    """An issuer whose access tokens are accepted; see `TrustedIssuer` for what each says."""
-
-    issuer: str
-    algorithms: tuple[str, ...] = ("ES256",)
-    jwks_uri: str | None = None
-    subject: str = "sub"
-    client: str = "client_id"
-    scopes: str = "scope"
-    roles: str = "roles"
-    identifier: str = "jti"
-    typ: str = "at+jwt"
-    max_lifetime: Positive = 3600
-    audience_list: bool = False
-    tolerated_headers: frozenset[str] = frozenset()
-
-    def trusted(self) -> TrustedIssuer:
-        """The value the verifier takes."""
-        return TrustedIssuer(**dict(self))
-
-
-class LoginSettings(_Strict):
+class LoginSettings(Strict):
     """The provider at which people sign in to the web, when it is not the network's own."""
 
     issuer: str
     client_id: str
     client_secret_file: Path | None = None
-    client_auth: Literal["private_key_jwt", "client_secret_basic", "client_secret_post", "none"] | None = None
+    client_auth: ClientAuth | None = None
     scopes: tuple[str, ...] = ("openid", "profile")
     resource: str | None = None
     algorithms: tuple[str, ...] = ("ES256", "RS256")
@@ -68,28 +41,10 @@ class LoginSettings(_Strict):
         Without a secret it signs with the key that the state directory keeps under its `client_id`.
         """
         how = self.client_auth or ("client_secret_basic" if self.client_secret_file else "private_key_jwt")
-        if how == "none":
-            return ClientIdentity(self.client_id, None, self.issuer)
-        if how == "private_key_jwt":
-            return ClientIdentity(self.client_id, home.key(self.client_id), self.issuer)
-        return ClientIdentity(
-            self.client_id,
-            None,
-            self.issuer,
-            secret=self._secret(),
-            method="post" if how == "client_secret_post" else "basic",
-        )
-
-    def _secret(self) -> Secret:
-        try:
-            return Secret((self.client_secret_file or Path()).read_text().strip())
-        except (OSError, UnicodeDecodeError):
-            raise ConfigurationError(
-                "The file of login.client_secret_file cannot be read.", hint="Name a file that holds the secret alone."
-            ) from None
+        return identity_of(self.client_id, self.issuer, how, home.key(self.client_id), self.client_secret_file)
 
 
-class TimeoutSettings(_Strict):
+class TimeoutSettings(Strict):
     """Seconds: to connect, to wait for the next bytes of a callee, and for an answer of an identity provider."""
 
     connect: Positive = 5
@@ -120,6 +75,10 @@ class Settings(BaseSettings):
     planner_base_url: str | None = None
     planner_seconds: Positive = 30
     timeouts: TimeoutSettings = TimeoutSettings()
+
+    def described(self, issuer: str) -> IssuerSettings:
+        """What is said of an issuer; for one that nothing is said of, our own profile."""
+        return next((each for each in self.issuers if each.issuer == issuer), IssuerSettings(issuer=issuer))
 
     @classmethod
     def settings_customise_sources(
@@ -181,6 +140,7 @@ def _keys_at(place: tuple[int | str, ...]) -> Iterable[str]:
 
 _SECTIONS: Mapping[str, type[BaseModel]] = {
     "issuers": IssuerSettings,
+    "clients": ClientSettings,
     "login": LoginSettings,
     "timeouts": TimeoutSettings,
 }

@@ -1,6 +1,7 @@
 """The token that a hop needs, by the right it goes by. Knows who calls and who we are; nothing of requests."""
 
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from typing import Any
 
 import httpx
@@ -21,11 +22,11 @@ from stead.identity.errors import (
 )
 from stead.identity.exchange import ExchangeKey, Exchanges
 from stead.identity.flows.client_assertion import ClientIdentity
-from stead.identity.flows.client_credentials import s2s
+from stead.identity.flows.dialects import Asked, as_itself, on_behalf_of
 from stead.identity.flows.discovery import Metadata
 from stead.identity.flows.proof import with_nonce
-from stead.identity.flows.token_exchange import obo
 from stead.identity.flows.wire import TokenSet, host
+from stead.identity.issuer_settings import IssuerSettings
 from stead.identity.peek import peek_claims
 from stead.identity.providers import Providers
 from stead.identity.types import Flow, Json
@@ -48,6 +49,7 @@ class Tokens:
         timeout: float = TIMEOUT,
         proof_key: ECKey | None = None,
         binding: Binding = "effects",
+        issuer: IssuerSettings | None = None,
     ) -> None:
         self.client = client
         self.exchanges = Exchanges(clock)
@@ -57,6 +59,7 @@ class Tokens:
         self._timeout = timeout
         self._proof_key = proof_key
         self._binding = binding
+        self._issuer = issuer or IssuerSettings(issuer=client.issuer)
 
     async def obtain(self, target: Target, principal: Principal | None) -> AccessToken:
         """The token for `target`. Raises the `GrantRefused` family, in words that name who was refused what.
@@ -83,7 +86,7 @@ class Tokens:
         )
 
         async def request(metadata: Metadata) -> TokenSet:
-            flow = s2s(client, metadata, audience=target.audience, scopes=target.scopes, now=self._clock())
+            flow = as_itself(self._issuer.dialect, self._asked(target, client, metadata))
             return await self._driven(flow, client)
 
         return await self._held(key, request, target, self.client.client_id)
@@ -94,21 +97,27 @@ class Tokens:
         key = self._key(target, principal, client)
 
         async def request(metadata: Metadata) -> TokenSet:
-            flow = obo(
-                client,
-                metadata,
-                subject_token=subject_token,
-                audience=target.audience,
-                scopes=target.scopes,
-                now=self._clock(),
-                txn=target.txn if principal.txn is None else None,
-            )
+            txn = target.txn if principal.txn is None else None
+            asked = replace(self._asked(target, client, metadata), subject_token=subject_token, txn=txn)
+            flow = on_behalf_of(self._issuer.dialect, asked)
             try:
                 return await self._driven(flow, client)
             except InvalidGrant as refused:
                 raise self._for_good(refused, principal) from None
 
         return await self._held(key, request, target, principal.name)
+
+    def _asked(self, target: Target, client: ClientIdentity, metadata: Metadata) -> Asked:
+        """The question, in the issuer's own names."""
+        names = self._issuer.scope_names
+        return Asked(
+            client,
+            metadata,
+            audience=self._issuer.audiences.get(target.audience, target.audience),
+            scopes=tuple(names.get(scope, scope) for scope in target.scopes),
+            now=self._clock(),
+            target_by=self._issuer.target_by,
+        )
 
     def _client_for(self, target: Target, principal: Principal | None = None) -> ClientIdentity:
         """Ourselves, proving a key where the token has to be bound to it. What came in bound goes on bound."""

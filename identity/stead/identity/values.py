@@ -9,7 +9,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field
 from enum import StrEnum
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from stead.identity.confirmation import Confirmation
 from stead.identity.errors import InvalidToken
@@ -105,6 +105,10 @@ class Actor:
         return (self.subject, *(self.prior.chain() if self.prior else ()))
 
 
+Provenance = Literal["token", "asserted", "receipts", "shortened"]
+"""How the chain of actors is known: from the token; only from whom it was issued to; from receipts; or cut short."""
+
+
 @dataclass(frozen=True, slots=True)
 class Principal:
     """The verified bearer of a call: a person (perhaps through actors), or a workload as itself.
@@ -123,6 +127,7 @@ class Principal:
     expires_at: int
     grant: Grant
     actor: Actor | None = None
+    chain_from: Provenance = "token"
     txn: str | None = None
     confirmation: Confirmation | None = None
     claims: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}), repr=False)

@@ -65,7 +65,8 @@ class TokenPolicy:
 
     `tolerated_headers` are header members that a foreign issuer adds and that are ignored (`x5t`); `audience_list`
     admits an `aud` that holds others beside the audience, as RFC 7519 does and our own profile does not. `bound` admits
-    a token that is bound to a key, for a caller who then asks for proof: a bound token alone is a stolen one. For
+    a token that is bound to a key, for a caller who then asks for proof: a bound token alone is a stolen one.
+    `claims` must be exactly so: they tell an issuer's access tokens from its others, and its tenants apart. For
     `algorithms` and `unnamed` see `SignaturePolicy`.
     """
 
@@ -78,6 +79,7 @@ class TokenPolicy:
     required: tuple[str, ...] = ("sub", "client_id", "jti")
     audience_list: bool = False
     bound: bool = False
+    claims: Mapping[str, str] = field(default_factory=dict)
     tolerated_headers: frozenset[str] = frozenset()
     unnamed: bool = False
 
@@ -141,6 +143,7 @@ def check(token: Unverified, keys: KeySource | Mapping[str, Any], policy: TokenP
     _check_audience(token.claims, policy)
     _check_times(token.claims, policy, now)
     _check_names(token.claims, policy)
+    _check_required(token.claims, policy)
     _check_confirmation(token.claims, policy)
     return token.claims
 
@@ -276,6 +279,12 @@ def _check_names(claims: Mapping[str, Any], policy: TokenPolicy) -> None:
         raise InvalidToken("The token's scope claim is malformed.")
     if "act" in claims:
         Actor.from_claim(claims["act"])
+
+
+def _check_required(claims: Mapping[str, Any], policy: TokenPolicy) -> None:
+    for name, value in policy.claims.items():
+        if claims.get(name) != value:
+            raise InvalidToken(f"The token's {name} claim is not what it has to be here.")
 
 
 def _check_confirmation(claims: Mapping[str, Any], policy: TokenPolicy) -> None:

@@ -5,59 +5,25 @@ Knows issuers and caches; how a token is checked is `verification`, how keys are
 
 import hashlib
 from collections import OrderedDict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from types import MappingProxyType
-from typing import Any
 
 from stead.identity.binding import Bindings
 from stead.identity.clock import Clock, system_clock
-from stead.identity.confirmation import Confirmation
 from stead.identity.errors import ConfigurationError, InvalidToken
 from stead.identity.jwks import Fetch, JwksCache
 from stead.identity.presented import Presented
+from stead.identity.reading import build_principal
 from stead.identity.replay import MemoryReplays, Replays
-from stead.identity.values import AccessToken, Actor, Grant, Principal
-from stead.identity.verification import MAX_TOKEN, TokenPolicy, Unverified, check, decode
+from stead.identity.trust import TrustedIssuer
+from stead.identity.values import AccessToken, Principal
+from stead.identity.verification import MAX_TOKEN, Unverified, check, decode
+
+__all__ = ["TrustedIssuer", "Verifier"]
 
 REMEMBERED = 60.0
 """Seconds for which a verified token is believed without looking again; never longer than it lives."""
 CAPACITY = 4096
-
-
-@dataclass(frozen=True, slots=True)
-class TrustedIssuer:
-    """One issuer whose tokens are accepted, and where its claims say what ours say.
-
-    `roles` may be a path (`realm_access.roles`). Without `jwks_uri` the issuer's metadata names the keys (RFC 8414).
-    """
-
-    issuer: str
-    algorithms: tuple[str, ...] = ("ES256",)
-    jwks_uri: str | None = None
-    subject: str = "sub"
-    client: str = "client_id"
-    scopes: str = "scope"
-    roles: str = "roles"
-    identifier: str = "jti"
-    typ: str = "at+jwt"
-    max_lifetime: float = 3600
-    audience_list: bool = False
-    tolerated_headers: frozenset[str] = frozenset()
-
-    def policy(self, audience: str) -> TokenPolicy:
-        """What a token of this issuer must be at `audience`."""
-        return TokenPolicy(
-            self.issuer,
-            audience,
-            algorithms=self.algorithms,
-            typ=self.typ,
-            max_lifetime=self.max_lifetime,
-            required=(self.subject, self.client, self.identifier),
-            audience_list=self.audience_list,
-            bound=True,
-            tolerated_headers=self.tolerated_headers,
-        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,65 +113,3 @@ class Verifier:
 
     def _forget_issuer(self, issuer: str) -> None:
         self.forget(lambda principal: principal.issuer == issuer)
-
-
-def build_principal(
-    claims: Mapping[str, Any], trusted: TrustedIssuer, audience: str, token: AccessToken | None
-) -> Principal:
-    """The principal that verified `claims` describe, read as `trusted` writes them. Raises `InvalidToken`."""
-    subject, client_id = str(claims[trusted.subject]), str(claims[trusted.client])
-    actor = Actor.from_claim(claims["act"]) if "act" in claims else None
-    return Principal(
-        issuer=trusted.issuer,
-        subject=subject,
-        audience=audience,
-        client_id=client_id,
-        scopes=_scopes(claims.get(trusted.scopes)),
-        jti=str(claims[trusted.identifier]),
-        expires_at=int(claims["exp"]),
-        grant=_grant(claims, subject, client_id, actor),
-        actor=actor,
-        txn=_optional_text(claims, "txn"),
-        confirmation=Confirmation.from_claim(claims["cnf"]) if "cnf" in claims else None,
-        claims=MappingProxyType({**claims, "roles": _roles(claims, trusted.roles)}),
-        token=token,
-    )
-
-
-def _grant(claims: Mapping[str, Any], subject: str, client_id: str, actor: Actor | None) -> Grant:
-    if "authorization_details" in claims:
-        return Grant.IN_TASK
-    if actor is not None:
-        return Grant.OBO
-    return Grant.S2S if subject == client_id else Grant.LOGIN
-
-
-def _scopes(value: object) -> frozenset[str]:
-    """A space-separated string (RFC 8693 s4.2), or a list of strings as some issuers write it."""
-    if value is None:
-        return frozenset()
-    if isinstance(value, str):
-        return frozenset(value.split())
-    return frozenset(_texts(value, "scope"))
-
-
-def _roles(claims: Mapping[str, Any], path: str) -> list[str]:
-    value = claims.get(path)
-    if value is None and "." in path:
-        value = claims
-        for name in path.split("."):
-            value = value.get(name) if isinstance(value, Mapping) else None
-    return [] if value is None else _texts(value, "roles")
-
-
-def _texts(value: object, what: str) -> list[str]:
-    if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
-        raise InvalidToken(f"The token's {what} claim is malformed.")
-    return value
-
-
-def _optional_text(claims: Mapping[str, Any], name: str) -> str | None:
-    value = claims.get(name)
-    if value is not None and not isinstance(value, str):
-        raise InvalidToken(f"The token's {name} claim is malformed.")
-    return value

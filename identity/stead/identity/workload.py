@@ -95,7 +95,7 @@ class Workload:
         home = home or Home.current()
         settings = settings or Settings.load(home)
         chosen = issuer or settings.issuer or home.network.corporate_idp
-        trusted = issuers or [each.trusted() for each in settings.issuers] or [TrustedIssuer(chosen)]
+        trusted = issuers or [each.trusted() for each in settings.issuers] or [settings.described(chosen).trusted()]
         url = url or _recorded_url(home, name)
         return cls(name, url=url, home=home, issuers=trusted, issuer=chosen, settings=settings, clock=clock)
 
@@ -112,8 +112,8 @@ class Workload:
         return self.client_of(self.issuer)
 
     def client_of(self, issuer: str) -> ClientIdentity:
-        """Itself as a client of another issuer, by the same name and key."""
-        return ClientIdentity(self.name, self.home.key(self.name), issuer)
+        """Itself as a client of an issuer: by the same name and key, unless the settings say otherwise."""
+        return self.settings.described(issuer).client_named(self.name, self.home)
 
     def proving_client_of(self, issuer: str) -> ClientIdentity:
         """The same, whose tokens are bound to `proof_key` unless the settings say otherwise."""

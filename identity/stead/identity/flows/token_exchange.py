@@ -8,10 +8,12 @@ from stead.identity.flows.client_assertion import ClientIdentity, token_request
 from stead.identity.flows.discovery import Metadata
 from stead.identity.flows.wire import (
     ACCESS_TOKEN_TYPE,
+    TargetBy,
     TokenSet,
     require_scope,
     scope_parameter,
     successful,
+    target_parameter,
     token_set,
     unusable,
 )
@@ -30,13 +32,21 @@ def obo(
     scopes: Sequence[str],
     now: float,
     txn: str | None = None,
+    target_by: TargetBy = "resource",
 ) -> Flow[TokenSet]:
     """A token of the subject for `audience`, with this client as its actor. Raises the `GrantRefused` family.
 
     `txn` ties the token to one task; an issuer copies it, and never changes one that is there.
     """
     response = yield obo_request(
-        client, metadata, subject_token=subject_token, audience=audience, scopes=scopes, now=now, txn=txn
+        client,
+        metadata,
+        subject_token=subject_token,
+        audience=audience,
+        scopes=scopes,
+        now=now,
+        txn=txn,
+        target_by=target_by,
     )
     return process_obo(response, metadata, scopes=scopes, now=now, proof_key=client.proof_key)
 
@@ -50,6 +60,7 @@ def obo_request(
     scopes: Sequence[str],
     now: float,
     txn: str | None = None,
+    target_by: TargetBy = "resource",
 ) -> Request:
     """The request half (RFC 8693 s2.1). The authenticated client is the actor, so no actor token is sent."""
     form: Form = (
@@ -57,7 +68,7 @@ def obo_request(
         ("subject_token", subject_token.reveal()),
         ("subject_token_type", ACCESS_TOKEN_TYPE),
         ("requested_token_type", ACCESS_TOKEN_TYPE),
-        ("resource", audience),
+        *target_parameter(audience, target_by),
         *scope_parameter(scopes),
         *((("txn", txn),) if txn is not None else ()),
     )

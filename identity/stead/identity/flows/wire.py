@@ -5,7 +5,7 @@ Knows no grant; nothing that comes out of here is unvalidated.
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 from urllib.parse import SplitResult, urlsplit
 
 from joserfc.jwk import ECKey
@@ -194,6 +194,15 @@ def _details(value: object, sender: str) -> tuple[Json, ...] | None:
     if isinstance(value, list) and all(isinstance(one, dict) and isinstance(one.get("type"), str) for one in value):
         return tuple(value)
     raise unusable(sender, "authorization_details is not a list of typed objects")
+
+
+TargetBy = Literal["resource", "audience", "scope"]
+"""Which parameter names the target of a token: RFC 8707's, RFC 8693's, or none, where the scope itself tells."""
+
+
+def target_parameter(audience: str, target_by: TargetBy) -> Form:
+    """The parameter that names the target."""
+    return () if target_by == "scope" else ((target_by, audience),)
 
 
 def scope_parameter(scopes: Iterable[str]) -> Form:

@@ -1,0 +1,89 @@
+"""How an issuer is asked for the next hop's token: one question, in the words that each kind of issuer understands.
+
+Where no `act` comes back (`entra`, Keycloak, Okta), whoever was authenticated is the actor, and that is asserted only.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Literal
+
+from stead.identity.flows import client_credentials, entra, token_exchange
+from stead.identity.flows.client_assertion import ClientIdentity
+from stead.identity.flows.discovery import Metadata
+from stead.identity.flows.wire import TargetBy, TokenSet
+from stead.identity.types import Flow
+from stead.identity.values import AccessToken
+
+Dialect = Literal["rfc8693", "entra"]
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """Whose token, for whom, with what. `audience` and `scopes` are as the issuer calls them.
+
+    `subject_token` is absent for a service's own token; `txn` is for issuers that bind tokens to one task.
+    """
+
+    client: ClientIdentity
+    metadata: Metadata
+    audience: str
+    scopes: tuple[str, ...]
+    now: float
+    subject_token: AccessToken | None = field(default=None, repr=False)
+    txn: str | None = None
+    target_by: TargetBy = "resource"
+
+
+def on_behalf_of(dialect: Dialect, asked: Asked) -> Flow[TokenSet]:
+    """A person's token for the next hop. Raises `ConsentRequired`, `StepUpRequired` or the `GrantRefused` family."""
+    return _ON_BEHALF[dialect](asked)
+
+
+def as_itself(dialect: Dialect, asked: Asked) -> Flow[TokenSet]:
+    """A service's own token. Raises the `GrantRefused` family."""
+    if dialect == "entra":
+        return entra.as_itself(asked.client, asked.metadata, audience=asked.audience, now=asked.now)
+    return client_credentials.s2s(
+        asked.client,
+        asked.metadata,
+        audience=asked.audience,
+        scopes=asked.scopes,
+        now=asked.now,
+        target_by=asked.target_by,
+    )
+
+
+def _rfc8693(asked: Asked) -> Flow[TokenSet]:
+    return token_exchange.obo(
+        asked.client,
+        asked.metadata,
+        subject_token=_subject(asked),
+        audience=asked.audience,
+        scopes=asked.scopes,
+        now=asked.now,
+        txn=asked.txn,
+        target_by=asked.target_by,
+    )
+
+
+def _entra(asked: Asked) -> Flow[TokenSet]:
+    return entra.on_behalf_of(
+        asked.client,
+        asked.metadata,
+        assertion=_subject(asked),
+        audience=asked.audience,
+        scopes=asked.scopes,
+        now=asked.now,
+    )
+
+
+def _subject(asked: Asked) -> AccessToken:
+    if asked.subject_token is None:
+        raise ValueError("nobody's token is exchanged")
+    return asked.subject_token
+
+
+_ON_BEHALF: Mapping[Dialect, Callable[[Asked], Flow[TokenSet]]] = MappingProxyType(
+    {"rfc8693": _rfc8693, "entra": _entra}
+)

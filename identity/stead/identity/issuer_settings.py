@@ -1,0 +1,161 @@
+"""An issuer as an operator describes it: how its tokens read, what they are good for here, and how it is asked.
+
+`preset` fills in what a product always does; whatever is said beside it counts more.
+"""
+
+from collections.abc import Mapping
+from difflib import get_close_matches
+from pathlib import Path
+from types import MappingProxyType
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from stead.identity.errors import ConfigurationError
+from stead.identity.flows.client_assertion import ClientIdentity
+from stead.identity.flows.dialects import Dialect
+from stead.identity.flows.wire import TargetBy
+from stead.identity.home import Home
+from stead.identity.trust import ActorBy, Subjects, TrustedIssuer
+from stead.identity.values import Secret
+
+Positive = Annotated[float, Field(gt=0)]
+ClientAuth = Literal["private_key_jwt", "client_secret_basic", "client_secret_post", "none"]
+Preset = Literal["stead", "keycloak", "entra", "okta", "auth0"]
+
+_KEYCLOAK: Mapping[str, Any] = {
+    "algorithms": ("RS256", "ES256", "PS256"),
+    "client": "azp",
+    "roles": "realm_access.roles",
+    "typ": "JWT",
+    "audience_list": True,
+    "required_claims": {"typ": "Bearer"},
+    "services": {"preferred_username": "service-account-.+"},
+    "actor": "client",
+    "target_by": "audience",
+}
+_ENTRA: Mapping[str, Any] = {
+    "algorithms": ("RS256",),
+    "subject": "oid",
+    "client": "azp",
+    "scopes": "scp",
+    "identifier": "uti",
+    "typ": "JWT",
+    "max_lifetime": 86_400,
+    "tolerated_headers": frozenset({"x5t"}),
+    "required_claims": {"ver": "2.0"},
+    "services": {"idtyp": "app"},
+    "actor": "client",
+    "dialect": "entra",
+    "target_by": "scope",
+}
+_OKTA: Mapping[str, Any] = {
+    "algorithms": ("RS256",),
+    "client": "cid",
+    "scopes": "scp",
+    "typ": "JWT",
+    "actor": "client",
+    "target_by": "audience",
+}
+_AUTH0: Mapping[str, Any] = {
+    "algorithms": ("RS256",),
+    "audience_list": True,
+    "max_lifetime": 86_400,
+    "services": {"sub": ".+@clients"},
+    "target_by": "audience",
+}
+PRESETS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
+    {"stead": {}, "keycloak": _KEYCLOAK, "entra": _ENTRA, "okta": _OKTA, "auth0": _AUTH0}
+)
+"""What each product does that differs from our own profile (RFC 9068, one audience, `act`)."""
+
+
+class Strict(BaseModel):
+    """A section in which an unknown key is an error."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class ClientSettings(Strict):
+    """What a workload is called at an issuer, and how it proves itself when not by the issuer's usual way."""
+
+    client_id: str | None = None
+    client_auth: ClientAuth | None = None
+    client_secret_file: Path | None = None
+
+
+class IssuerSettings(Strict):
+    """An issuer whose access tokens are accepted, and at which they are obtained when `issuer` names it.
+
+    See `TrustedIssuer` for what the verification members say.
+    """
+
+    issuer: str
+    preset: Preset = "stead"
+    algorithms: tuple[str, ...] = ("ES256",)
+    jwks_uri: str | None = None
+    subject: str = "sub"
+    client: str = "client_id"
+    scopes: str = "scope"
+    roles: str = "roles"
+    identifier: str = "jti"
+    typ: str = "at+jwt"
+    max_lifetime: Positive = 3600
+    audience_list: bool = False
+    tolerated_headers: frozenset[str] = frozenset()
+    required_claims: Mapping[str, str] = {}
+    audiences: Mapping[str, str] = {}
+    scope_names: Mapping[str, str] = {}
+    role_scopes: Mapping[str, str] = {}
+    allowed_scopes: frozenset[str] | None = None
+    services: Mapping[str, str] = {}
+    subjects: Subjects = "both"
+    actor: ActorBy = "act"
+    login_clients: frozenset[str] = frozenset({"finport-web", "stead-cli"})
+    dialect: Dialect = "rfc8693"
+    target_by: TargetBy = "resource"
+    client_auth: ClientAuth = "private_key_jwt"
+    clients: Mapping[str, ClientSettings] = {}
+
+    @model_validator(mode="before")
+    @classmethod
+    def _with_preset(cls, said: Any) -> Any:
+        if not isinstance(said, Mapping):
+            return said
+        name = said.get("preset", "stead")
+        return {**PRESETS.get(name, {}), **said} if isinstance(name, str) else said
+
+    def trusted(self) -> TrustedIssuer:
+        """The value the verifier takes."""
+        return TrustedIssuer(**{name: getattr(self, name) for name in TrustedIssuer.__dataclass_fields__})
+
+    def client_named(self, name: str, home: Home) -> ClientIdentity:
+        """The workload `name` as this issuer's client. Raises `ConfigurationError` when its secret cannot be read."""
+        own = self.clients.get(name, ClientSettings())
+        how = own.client_auth or ("client_secret_basic" if own.client_secret_file else self.client_auth)
+        return identity_of(own.client_id or name, self.issuer, how, home.key(name), own.client_secret_file)
+
+
+def identity_of(client_id: str, issuer: str, how: ClientAuth, key: Any, secret_file: Path | None) -> ClientIdentity:
+    """A client that proves itself in one of the four ways. Raises `ConfigurationError`."""
+    if how == "none":
+        return ClientIdentity(client_id, None, issuer)
+    if how == "private_key_jwt":
+        return ClientIdentity(client_id, key, issuer)
+    method: Literal["basic", "post"] = "post" if how == "client_secret_post" else "basic"
+    return ClientIdentity(client_id, None, issuer, secret=_secret(client_id, secret_file), method=method)
+
+
+def _secret(client_id: str, path: Path | None) -> Secret:
+    try:
+        return Secret((path or Path()).read_text().strip())
+    except (OSError, UnicodeDecodeError):
+        raise ConfigurationError(
+            f"The client_secret_file of {client_id} cannot be read.", hint="Name a file that holds the secret alone."
+        ) from None
+
+
+def nearest(name: str, known: Any) -> str | None:
+    """The known name that was probably meant."""
+    close = get_close_matches(name, sorted(known), 1, 0.5)
+    return close[0] if close else None

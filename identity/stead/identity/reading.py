@@ -1,0 +1,115 @@
+"""From verified claims to a principal: read as their issuer writes them, and worth what the trust in it says."""
+
+import re
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any
+
+from stead.identity.confirmation import Confirmation
+from stead.identity.errors import InvalidToken
+from stead.identity.trust import TrustedIssuer
+from stead.identity.values import AccessToken, Actor, Grant, Principal, Provenance
+
+
+def build_principal(
+    claims: Mapping[str, Any], trusted: TrustedIssuer, audience: str, token: AccessToken | None
+) -> Principal:
+    """The principal that verified `claims` describe, read as `trusted` writes them. Raises `InvalidToken`."""
+    client_id = str(claims[trusted.client])
+    is_service = _is_service(claims, trusted, client_id)
+    subject = client_id if is_service else str(claims[trusted.subject])
+    actor, chain_from = _actor(claims, trusted, client_id, is_service)
+    grant = _grant(claims, is_service, actor)
+    _check_subjects(trusted, grant)
+    roles = _roles(claims, trusted.roles)
+    return Principal(
+        issuer=trusted.issuer,
+        subject=subject,
+        audience=audience,
+        client_id=client_id,
+        scopes=_worth(trusted, claims, roles if is_service else []),
+        jti=str(claims[trusted.identifier]),
+        expires_at=int(claims["exp"]),
+        grant=grant,
+        actor=actor,
+        chain_from=chain_from,
+        txn=_optional_text(claims, "txn"),
+        confirmation=Confirmation.from_claim(claims["cnf"]) if "cnf" in claims else None,
+        claims=MappingProxyType({**claims, "roles": roles}),
+        token=token,
+    )
+
+
+def _is_service(claims: Mapping[str, Any], trusted: TrustedIssuer, client_id: str) -> bool:
+    if claims[trusted.subject] == client_id:
+        return True
+    return any(
+        isinstance(claims.get(name), str) and re.fullmatch(pattern, claims[name])
+        for name, pattern in trusted.services.items()
+    )
+
+
+def _actor(
+    claims: Mapping[str, Any], trusted: TrustedIssuer, client_id: str, is_service: bool
+) -> tuple[Actor | None, Provenance]:
+    """Who acts: as the token says, else whoever it was issued to, which nobody but that client asserts."""
+    if "act" in claims:
+        return Actor.from_claim(claims["act"]), "token"
+    if trusted.actor == "act" or is_service or client_id in trusted.login_clients:
+        return None, "token"
+    return Actor(client_id), "asserted"
+
+
+def _grant(claims: Mapping[str, Any], is_service: bool, actor: Actor | None) -> Grant:
+    if "authorization_details" in claims:
+        return Grant.IN_TASK
+    if actor is not None:
+        return Grant.OBO
+    return Grant.S2S if is_service else Grant.LOGIN
+
+
+def _check_subjects(trusted: TrustedIssuer, grant: Grant) -> None:
+    kind = "services" if grant is Grant.S2S else "persons"
+    if trusted.subjects not in ("both", kind):
+        raise InvalidToken(f"The {kind} of this token's issuer may do nothing here.", hint="See `issuers.subjects`.")
+
+
+def _worth(trusted: TrustedIssuer, claims: Mapping[str, Any], service_roles: list[str]) -> frozenset[str]:
+    """The scopes that count here: by our names, and none beyond the ceiling."""
+    theirs = _scopes(claims.get(trusted.scopes))
+    ours = {name: mine for mine, name in trusted.scope_names.items()}
+    named = {ours.get(scope, scope) for scope in theirs}
+    by_role = {trusted.role_scopes[role] for role in service_roles if role in trusted.role_scopes}
+    scopes = frozenset(named | by_role)
+    return scopes if trusted.allowed_scopes is None else scopes & trusted.allowed_scopes
+
+
+def _scopes(value: object) -> frozenset[str]:
+    """A space-separated string (RFC 8693 s4.2), or a list of strings as some issuers write it."""
+    if value is None:
+        return frozenset()
+    if isinstance(value, str):
+        return frozenset(value.split())
+    return frozenset(_texts(value, "scope"))
+
+
+def _roles(claims: Mapping[str, Any], path: str) -> list[str]:
+    value = claims.get(path)
+    if value is None and "." in path:
+        value = claims
+        for name in path.split("."):
+            value = value.get(name) if isinstance(value, Mapping) else None
+    return [] if value is None else _texts(value, "roles")
+
+
+def _texts(value: object, what: str) -> list[str]:
+    if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
+        raise InvalidToken(f"The token's {what} claim is malformed.")
+    return value
+
+
+def _optional_text(claims: Mapping[str, Any], name: str) -> str | None:
+    value = claims.get(name)
+    if value is not None and not isinstance(value, str):
+        raise InvalidToken(f"The token's {name} claim is malformed.")
+    return value

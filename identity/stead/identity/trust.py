@@ -1,0 +1,60 @@
+"""Whom one trusts, and what their tokens mean here. Knows no key and no network."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from stead.identity.verification import TokenPolicy
+
+Subjects = Literal["both", "persons", "services", "nobody"]
+ActorBy = Literal["act", "client"]
+
+
+@dataclass(frozen=True, slots=True)
+class TrustedIssuer:
+    """One issuer whose tokens are accepted, and where its claims say what ours say.
+
+    `roles` may be a path (`realm_access.roles`). Without `jwks_uri` the issuer's metadata names the keys (RFC 8414).
+    `audiences` says what services are called in its tokens where not by their address, `scope_names` what it calls our
+    scopes, `required_claims` what every access token of it says exactly. A token is a service's own where a claim of
+    `services` matches its pattern, or subject and client are the same; `role_scopes` are the scopes that a service has
+    by its roles. `allowed_scopes` is the ceiling of what its tokens are good for here, `subjects` whose they may be.
+    `actor`: an issuer that writes no `act` is taken to mean its `client`, unless that is one at which people sign in.
+    """
+
+    issuer: str
+    algorithms: tuple[str, ...] = ("ES256",)
+    jwks_uri: str | None = None
+    subject: str = "sub"
+    client: str = "client_id"
+    scopes: str = "scope"
+    roles: str = "roles"
+    identifier: str = "jti"
+    typ: str = "at+jwt"
+    max_lifetime: float = 3600
+    audience_list: bool = False
+    tolerated_headers: frozenset[str] = frozenset()
+    required_claims: Mapping[str, str] = field(default_factory=dict)
+    audiences: Mapping[str, str] = field(default_factory=dict)
+    scope_names: Mapping[str, str] = field(default_factory=dict)
+    role_scopes: Mapping[str, str] = field(default_factory=dict)
+    allowed_scopes: frozenset[str] | None = None
+    services: Mapping[str, str] = field(default_factory=dict)
+    subjects: Subjects = "both"
+    actor: ActorBy = "act"
+    login_clients: frozenset[str] = frozenset()
+
+    def policy(self, audience: str) -> TokenPolicy:
+        """What a token of this issuer must be at `audience`."""
+        return TokenPolicy(
+            self.issuer,
+            self.audiences.get(audience, audience),
+            algorithms=self.algorithms,
+            typ=self.typ,
+            max_lifetime=self.max_lifetime,
+            required=(self.subject, self.client, self.identifier),
+            audience_list=self.audience_list,
+            bound=True,
+            tolerated_headers=self.tolerated_headers,
+            claims=self.required_claims,
+        )

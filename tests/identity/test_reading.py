@@ -1,0 +1,104 @@
+"""Tokens of other products, read as they write them: who it is, who acts, and what it is worth here."""
+
+from typing import Any
+
+import pytest
+
+from stead.identity.errors import InvalidToken
+from stead.identity.issuer_settings import IssuerSettings
+from stead.identity.reading import build_principal
+from stead.identity.values import Actor, Grant, Principal
+
+KEYCLOAK: dict[str, Any] = {
+    "exp": 1, "jti": "j", "iss": "i", "sub": "9f1c", "typ": "Bearer", "azp": "finport-web", "sid": "s", "acr": "1",
+    "realm_access": {"roles": ["customer"]}, "scope": "openid portfolio:read", "preferred_username": "alice",
+}  # fmt: skip
+ENTRA: dict[str, Any] = {
+    "exp": 1, "uti": "u", "oid": "8a3e", "sub": "pairwise", "tid": "t", "azp": "0a1b", "scp": "Portfolio.Read",
+    "ver": "2.0", "roles": ["Market.Read"],
+}  # fmt: skip
+OKTA: dict[str, Any] = {"exp": 1, "jti": "j", "sub": "alice@x", "cid": "0oa1", "uid": "00u1", "scp": ["portfolio:read"]}
+AUTH0: dict[str, Any] = {
+    "exp": 1, "jti": "j", "sub": "auth0|5f", "client_id": "w1", "scope": "portfolio:read",
+    "act": {"sub": "broker", "act": {"sub": "web"}},
+}  # fmt: skip
+
+
+def read(preset: str, claims: dict[str, Any], **settings: Any) -> Principal:
+    said = {"issuer": "https://idp.example", "preset": preset, **settings}
+    return build_principal(claims, IssuerSettings.model_validate(said).trusted(), "http://here", None)
+
+
+def test_a_login_at_keycloak_is_a_person_without_an_actor() -> None:
+    person = read("keycloak", KEYCLOAK)
+    assert (person.subject, person.grant, person.actor, person.claims["roles"]) == (
+        "9f1c", Grant.LOGIN, None, ["customer"],
+    )  # fmt: skip
+    assert "portfolio:read" in person.scopes
+
+
+def test_an_exchanged_token_of_keycloak_has_its_client_as_the_actor_and_says_how_that_is_known() -> None:
+    person = read("keycloak", {**KEYCLOAK, "azp": "broker"})
+    assert (person.grant, person.actor, person.chain_from) == (Grant.OBO, Actor("broker"), "asserted")
+
+
+def test_keycloaks_service_account_is_a_service_and_no_person() -> None:
+    service = read("keycloak", {**KEYCLOAK, "azp": "broker", "preferred_username": "service-account-broker"})
+    assert (service.grant, service.subject, service.actor) == (Grant.S2S, "broker", None)
+
+
+@pytest.mark.parametrize("name", ["service-account-", "x-service-account-broker", "Service-Account-broker"])
+def test_a_person_who_is_called_almost_like_a_service_stays_a_person(name: str) -> None:
+    assert read("keycloak", {**KEYCLOAK, "preferred_username": name}).grant is Grant.LOGIN
+
+
+def test_entra_names_people_by_object_and_scopes_by_its_own_names() -> None:
+    person = read("entra", ENTRA, scope_names={"portfolio:read": "Portfolio.Read"})
+    assert (person.subject, person.scopes, person.jti) == ("8a3e", frozenset({"portfolio:read"}), "u")
+    assert (person.grant, person.chain) == (Grant.OBO, ("0a1b",))
+
+
+def test_a_persons_role_is_no_scope_and_a_services_is() -> None:
+    mapped = {"role_scopes": {"Market.Read": "market:read"}}
+    assert "market:read" not in read("entra", ENTRA, **mapped).scopes
+    assert read("entra", {**ENTRA, "idtyp": "app"}, **mapped).scopes >= {"market:read"}
+
+
+def test_okta_lists_its_scopes_and_names_the_client_cid() -> None:
+    person = read("okta", OKTA, login_clients=["0oa1"])
+    assert (person.scopes, person.client_id, person.grant) == (frozenset({"portfolio:read"}), "0oa1", Grant.LOGIN)
+    assert read("okta", {**OKTA, "sub": "0oa1"}).grant is Grant.S2S
+
+
+def test_auth0_nests_its_actors_and_they_count() -> None:
+    person = read("auth0", AUTH0)
+    assert (person.chain, person.chain_from) == (("broker", "web"), "token")
+
+
+def test_what_an_issuers_tokens_are_worth_has_a_ceiling() -> None:
+    assert read("keycloak", KEYCLOAK, allowed_scopes=["market:read"]).scopes == frozenset()
+    assert read("keycloak", KEYCLOAK, allowed_scopes=["portfolio:read"]).scopes == {"portfolio:read"}
+
+
+@pytest.mark.parametrize(
+    ("subjects", "claims", "welcome"),
+    [
+        ("persons", KEYCLOAK, True),
+        ("services", KEYCLOAK, False),
+        ("nobody", KEYCLOAK, False),
+        ("persons", {**KEYCLOAK, "preferred_username": "service-account-b"}, False),
+        ("services", {**KEYCLOAK, "preferred_username": "service-account-b"}, True),
+    ],
+)
+def test_whose_tokens_count_is_said_for_each_issuer(subjects: str, claims: dict[str, Any], welcome: bool) -> None:
+    if welcome:
+        assert read("keycloak", claims, subjects=subjects)
+        return
+    with pytest.raises(InvalidToken, match="may do nothing here"):
+        read("keycloak", claims, subjects=subjects)
+
+
+@pytest.mark.parametrize("roles", ["customer", [7], {"a": 1}], ids=str)
+def test_roles_that_are_no_list_of_names_are_refused(roles: object) -> None:
+    with pytest.raises(InvalidToken):
+        read("keycloak", {**KEYCLOAK, "realm_access": {"roles": roles}})
