@@ -19,6 +19,7 @@ from stead.identity.audit.trail import Trail
 from stead.identity.issuer_settings import IssuerSettings
 from stead.identity.samples import BANK_NAME
 from stead.identity.settings import LoginSettings, Settings, TimeoutSettings
+from stead.identity.workload_settings import WorkloadSettings, WorkloadTokenSettings
 
 DOCS = Path(__file__).parent
 RECORDED = DOCS / "recorded-trail.json"
@@ -34,6 +35,8 @@ SECTIONS: tuple[tuple[str, type[BaseModel]], ...] = (
     ("issuers", IssuerSettings),
     ("login", LoginSettings),
     ("timeouts", TimeoutSettings),
+    ("workload_token", WorkloadTokenSettings),
+    ("workloads", WorkloadSettings),
 )
 _NESTED = {name for name, _ in SECTIONS}
 

@@ -6,7 +6,7 @@ import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Any, Literal
 
 import uvicorn
 
@@ -167,13 +167,16 @@ async def running(settings: ServerSettings, listener: socket.socket) -> AsyncIte
 
 
 @asynccontextmanager
-async def issuer_of(home: Home, theme: Theme, name: str, make: Callable[[str], Seed]) -> AsyncIterator[Issuer]:
+async def issuer_of(
+    home: Home, theme: Theme, name: str, make: Callable[[str], Seed], **more: Any
+) -> AsyncIterator[Issuer]:
     # With the protocol named, asyncio turns Nagle's algorithm off; without, every answer waits 40 ms.
     listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listener.bind(("127.0.0.1", 0))
     url = f"http://127.0.0.1:{listener.getsockname()[1]}"
     clock = Clock()
-    settings = ServerSettings(url, name, theme, home, f"issuer-{theme}", clock=clock, registration=theme == "corporate")
+    more = {"clock": clock, "registration": theme == "corporate", **more}
+    settings = ServerSettings(url, name, theme, home, f"issuer-{theme}", **more)
     seed(settings, make(url))
     async with running(settings, listener):
         yield Issuer(settings, clock, home)

@@ -17,6 +17,7 @@ from stead.identity.errors import ConfigurationError
 from stead.identity.flows.client_assertion import ClientIdentity
 from stead.identity.home import Home
 from stead.identity.issuer_settings import ClientAuth, ClientSettings, IssuerSettings, Positive, Strict, identity_of
+from stead.identity.workload_settings import WorkloadSettings, WorkloadTokenSettings
 
 FILE = "stead.yaml"
 
@@ -71,6 +72,8 @@ class Settings(BaseSettings):
     issuer_claims: Mapping[ClaimName, ClaimValue] = {}
     login: LoginSettings | None = None
     dpop: Binding = "effects"
+    workload_token: WorkloadTokenSettings | None = None
+    workloads: Mapping[str, WorkloadSettings] = {}
     planner: str = "rules"
     planner_base_url: str | None = None
     planner_seconds: Positive = 30
@@ -143,4 +146,6 @@ _SECTIONS: Mapping[str, type[BaseModel]] = {
     "clients": ClientSettings,
     "login": LoginSettings,
     "timeouts": TimeoutSettings,
+    "workload_token": WorkloadTokenSettings,
+    "workloads": WorkloadSettings,
 }

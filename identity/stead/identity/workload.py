@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, suppress
+from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Self
 
@@ -108,8 +109,9 @@ class Workload:
 
     @cached_property
     def client(self) -> ClientIdentity:
-        """Itself as its issuer's client, by private_key_jwt."""
-        return self.client_of(self.issuer)
+        """Itself as its issuer's client: by private_key_jwt, or by its platform's token where the settings name one."""
+        client, platform = self.client_of(self.issuer), self.settings.workload_token
+        return client if platform is None else replace(client, key=None, asserting=platform.platform_token(self.issuer))
 
     def client_of(self, issuer: str) -> ClientIdentity:
         """Itself as a client of an issuer: by the same name and key, unless the settings say otherwise."""

@@ -37,8 +37,16 @@ _WORKLOADS = {
 
 def corporate(home: Home, url: str) -> ASGIApp:
     """The company's provider, which knows every person and every workload."""
-    claims = Settings.load(home).issuer_claims
-    settings = ServerSettings(url, "FinPort Identity", "corporate", home, "issuer-corporate", extra_claims=claims)
+    wanted = Settings.load(home)
+    settings = ServerSettings(
+        url,
+        "FinPort Identity",
+        "corporate",
+        home,
+        "issuer-corporate",
+        extra_claims=wanted.issuer_claims,
+        workloads={client_id: workload.trusted() for client_id, workload in wanted.workloads.items()},
+    )
     seed(settings, corporate_seed(home, home.network, url))
     return authorization_server(settings)
 

@@ -2,6 +2,7 @@
 
 import secrets
 from base64 import b64encode
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Literal
 from urllib.parse import quote_plus
@@ -20,13 +21,17 @@ ASSERTION_LIFETIME = 60
 _PROVEN = frozenset({"token_endpoint", "pushed_authorization_request_endpoint"})
 """Where a proof binds what comes of the request (RFC 9449 s5 and s10.1)."""
 
+Asserting = Callable[[float], tuple[str, str]]
+"""Gives the type and the text of an assertion that somebody else made of this client, as good at that time."""
+
 
 @dataclass(frozen=True, slots=True)
 class ClientIdentity:
     """A client as one issuer knows it.
 
-    With a key it authenticates by `private_key_jwt`; a secret is for providers that know nothing better; with
-    neither it is a public client. With `proof_key` its tokens are bound to that key, where the issuer can.
+    With a key it authenticates by `private_key_jwt`, with `asserting` by what its platform says of it; a secret is for
+    providers that know nothing better; with none it is a public client. With `proof_key` its tokens are bound to that
+    key, where the issuer can.
     """
 
     client_id: str
@@ -35,6 +40,7 @@ class ClientIdentity:
     secret: Secret | None = None
     method: Literal["basic", "post"] = "basic"
     proof_key: ECKey | None = field(default=None, repr=False)
+    asserting: Asserting | None = None
 
     def proving(self, key: ECKey) -> "ClientIdentity":
         """The same client, whose token requests prove that it has `key`: its tokens are bound to it (RFC 9449 s5)."""
@@ -70,8 +76,9 @@ def authenticated(metadata: Metadata, endpoint: str, form: Form, client: ClientI
 
 
 def _signed(url: str, form: Form, client: ClientIdentity, now: float) -> Request:
-    if client.key is not None:
-        assertion = (("client_assertion_type", ASSERTION_TYPE), ("client_assertion", sign_assertion(client, now)))
+    if client.asserting is not None or client.key is not None:
+        kind, text = client.asserting(now) if client.asserting else (ASSERTION_TYPE, sign_assertion(client, now))
+        assertion = (("client_assertion_type", kind), ("client_assertion", text))
         return _post(url, (*form, ("client_id", client.client_id), *assertion))
     if client.secret is None:
         return _post(url, (*form, ("client_id", client.client_id)))

@@ -1,4 +1,4 @@
-"""`private_key_jwt` (RFC 7523 s2.2): read strictly before Authlib parses anything, checked once, spent once."""
+"""Who a client is: `private_key_jwt` (RFC 7523 s2.2), or its platform's token. Read strictly, checked, spent once."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -10,6 +10,7 @@ from sqlalchemy.dialects.sqlite import insert
 
 from stead.identity.clock import SKEW
 from stead.identity.errors import InvalidToken
+from stead.identity.platform_tokens import check_platform_token
 from stead.identity.server import schema
 from stead.identity.server.clients import Client
 from stead.identity.server.core import Request
@@ -35,10 +36,28 @@ class PrivateKeyJwt(JWTBearerClientAssertion):  # type: ignore[misc]
         kind, assertion = request.form.get("client_assertion_type"), request.form.get("client_assertion")
         if kind is None and assertion is None:
             return None
+        if request.form.get("client_id") in self._issuer.settings.workloads:
+            return self._vouched_for(query_client, request)
         if kind != ASSERTION_TYPE or assertion is None:
             raise invalid_client("The client assertion is incomplete.", hint=f"client_assertion_type: {ASSERTION_TYPE}")
         self._check(*_read(assertion))
         client: Client | None = super().__call__(query_client, request)
+        if client is not None and client.client_id in self._issuer.settings.workloads:
+            raise invalid_client("This client is known by its platform's token.", hint="Name it by client_id.")
+        return client
+
+    def _vouched_for(self, query_client: Any, request: Request) -> Client:
+        """A client whose platform says who it is: that alone counts, and no key of its own."""
+        form, issuer = request.form, self._issuer
+        trusted = issuer.settings.workloads[form["client_id"]]
+        kind, text = form.get("client_assertion_type"), form.get("client_assertion")
+        try:
+            check_platform_token(trusted, kind, text, issuer.name, issuer.now())
+        except InvalidToken as error:
+            raise invalid_client(error.description, hint=error.hint) from None
+        client: Client | None = query_client(form["client_id"])
+        if client is None:
+            raise invalid_client("The client is not registered.")
         return client
 
     def get_audiences(self) -> list[str]:

@@ -10,6 +10,7 @@ from typing import Literal
 from stead.identity.clock import Clock, system_clock
 from stead.identity.errors import ConfigurationError
 from stead.identity.home import Home
+from stead.identity.platform_tokens import TrustedWorkload
 
 log = logging.getLogger(__name__)
 
@@ -31,7 +32,8 @@ class ServerSettings:
 
     `development` shows the sample logins on the login page; `registration` opens RFC 7591 to holders of the initial
     access token. `extra_claims` stand in every access and ID token, such as the tenant; they cannot replace a claim
-    that this issuer makes itself (`ConfigurationError`). Lifetimes are seconds.
+    that this issuer makes itself (`ConfigurationError`). `workloads` are the clients that prove themselves by their
+    platform's token, by client id. Lifetimes are seconds.
     """
 
     issuer: str
@@ -43,6 +45,7 @@ class ServerSettings:
     development: bool = True
     registration: bool = True
     extra_claims: Mapping[str, str] = field(default_factory=dict)
+    workloads: Mapping[str, TrustedWorkload] = field(default_factory=dict)
     access_token_lifetime: int = 300
     refresh_token_lifetime: int = 8 * 3600
     session_lifetime: int = 8 * 3600

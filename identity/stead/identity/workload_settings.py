@@ -1,0 +1,35 @@
+"""How workloads are known to each other without keys that they made themselves, as settings."""
+
+from pathlib import Path
+
+from stead.identity.flows.platform_token import Kind, PlatformToken
+from stead.identity.issuer_settings import Positive, Strict
+from stead.identity.platform_tokens import TrustedWorkload
+
+
+class WorkloadTokenSettings(Strict):
+    """Where the platform writes the token by which this workload is known; see `PlatformToken`."""
+
+    file: Path
+    kind: Kind = "jwt-bearer"
+    audience: str | None = None
+
+    def platform_token(self, issuer: str) -> PlatformToken:
+        """The value a client takes."""
+        return PlatformToken(self.file, self.audience or issuer, self.kind)
+
+
+class WorkloadSettings(Strict):
+    """A client of the embedded issuer that is known by its platform's token; see `TrustedWorkload`."""
+
+    subject: str
+    jwks_file: Path
+    issuer: str | None = None
+    kind: Kind = "jwt-bearer"
+    audience: str | None = None
+    algorithms: tuple[str, ...] = ("ES256", "RS256")
+    max_lifetime: Positive = 7200
+
+    def trusted(self) -> TrustedWorkload:
+        """The value the issuer takes."""
+        return TrustedWorkload(**dict(self))
