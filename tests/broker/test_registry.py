@@ -154,7 +154,19 @@ async def test_what_is_no_agent_is_refused_with_a_reason(admin: Person, response
 
 
 @pytest.mark.parametrize(
-    "url", ["http://127.0.0.1:1", "ftp://x", "nonsense", "http://u:p@h:1", "http://h:1/x", "http://h:x"]
+    "url",
+    [
+        "http://169.254.169.254",
+        "http://0xa9fea9fe",
+        "http://[fe80::1]",
+        "http://metadata.google.internal",
+        "http://127.0.0.1:1",
+        "ftp://x",
+        "nonsense",
+        "http://u:p@h:1",
+        "http://h:1/x",
+        "http://h:x",
+    ],
 )
 async def test_an_address_where_nothing_can_be_is_refused(admin: Person, url: str) -> None:
     refused = await add(admin, url=url)

@@ -67,6 +67,10 @@ async def test_the_bank_registers_nobody(northbank: Bank) -> None:
         {"redirect_uris": ["http://127.0.0.1@evil.example/"]},
         {"redirect_uris": ["javascript:alert(1)"]},
         {"redirect_uris": ["https://a.example/#x"]},
+        {"redirect_uris": ["https://169.254.169.254/cb"]},
+        {"redirect_uris": ["https://0xa9fea9fe/cb"]},
+        {"redirect_uris": ["https://[::ffff:169.254.169.254]/cb"]},
+        {"redirect_uris": ["https://metadata.google.internal/cb"]},
     ],
 )
 async def test_unacceptable_metadata_is_refused(world: World, changes: dict[str, Any]) -> None:

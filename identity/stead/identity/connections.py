@@ -49,6 +49,7 @@ async def connected(
             proof_key=proof_key,
             binding=settings.dpop,
             issuer=settings.described(client.issuer),
+            plain_http=settings.plain_http,
         )
         async with aclosing(tokens.exchanges):
             yield Connections(bare, http, http2, providers, tokens)

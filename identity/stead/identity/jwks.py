@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 
 from joserfc.jwk import ECKey, Key, OctKey, OKPKey, RSAKey
 
+from stead.identity.addresses import may_lead
 from stead.identity.clock import Clock
 from stead.identity.errors import IdentityError, InvalidRequest, ProviderUnavailable
 from stead.identity.strict_json import parse_object
@@ -258,7 +259,7 @@ class JwksCache:
         if metadata.get("issuer") != issuer:
             raise ProviderUnavailable("The issuer's metadata names another issuer.")
         location = metadata.get("jwks_uri")
-        if not isinstance(location, str) or not _is_safe(location, issuer):
+        if not isinstance(location, str) or not may_lead(location, issuer):
             raise ProviderUnavailable("The issuer's metadata names no usable jwks_uri.")
         return location
 
@@ -277,11 +278,3 @@ class JwksCache:
 
 def _fingerprints(keys: Keys) -> set[tuple[str, str]]:
     return {(kid, key.thumbprint()) for kid, key in keys.items()}
-
-
-def _is_safe(location: str, issuer: str) -> bool:
-    """https; or plain http where the issuer itself is the same plain origin, as on loopback."""
-    there, here = urlsplit(location), urlsplit(issuer)
-    if "@" in there.netloc or not there.hostname:
-        return False
-    return there.scheme == "https" or (there.scheme == "http" and there[:2] == here[:2])

@@ -74,6 +74,7 @@ class Settings(BaseSettings):
     dpop: Binding = "effects"
     workload_token: WorkloadTokenSettings | None = None
     workloads: Mapping[str, WorkloadSettings] = {}
+    plain_http: bool = False
     planner: str = "rules"
     planner_base_url: str | None = None
     planner_seconds: Positive = 30

@@ -7,6 +7,7 @@ from typing import Any
 import httpx
 from joserfc.jwk import ECKey
 
+from stead.identity.addresses import is_confidential
 from stead.identity.binding import Binding
 from stead.identity.clock import Clock, system_clock
 from stead.identity.driver import TIMEOUT, drive
@@ -50,6 +51,7 @@ class Tokens:
         proof_key: ECKey | None = None,
         binding: Binding = "effects",
         issuer: IssuerSettings | None = None,
+        plain_http: bool = False,
     ) -> None:
         self.client = client
         self.exchanges = Exchanges(clock)
@@ -60,12 +62,15 @@ class Tokens:
         self._proof_key = proof_key
         self._binding = binding
         self._issuer = issuer or IssuerSettings(issuer=client.issuer)
+        self._plain_http = plain_http
 
     async def obtain(self, target: Target, principal: Principal | None) -> AccessToken:
         """The token for `target`. Raises the `GrantRefused` family, in words that name who was refused what.
 
         `principal` is the caller in whose stead an OBO hop goes; no other grant looks at it.
         """
+        for url in (target.audience, self.client.issuer):
+            self._require_confidential(url)
         if target.credential is not None:
             return _own_credential(target, target.credential)
         if target.grant is Grant.S2S:
@@ -73,6 +78,14 @@ class Tokens:
         if target.grant is Grant.OBO:
             return await self._obo(target, _person(principal))
         raise ConfigurationError(f"A hop by {target.grant} needs the credential it goes by.")
+
+    def _require_confidential(self, url: str) -> None:
+        """Before anybody is asked for a token: one that travels in the clear is everybody's (RFC 6750 s5.3)."""
+        if not self._plain_http and not is_confidential(url):
+            raise AccessDenied(
+                f"No token is sent to {host(url)} over plain http.",
+                hint="Serve it by https, or set plain_http where the network itself encrypts.",
+            )
 
     async def _s2s(self, target: Target) -> AccessToken:
         client = self._client_for(target)

@@ -17,6 +17,7 @@ from stead.broker.registry.catalogue import Catalogue
 from stead.broker.registry.edges import Edges
 from stead.broker.registry.entries import Entry, Kind, Status
 from stead.broker.registry.servers import read_server
+from stead.identity.addresses import may_reach
 from stead.identity.errors import IdentityError
 from stead.identity.home import Network
 from stead.identity.workload import Workload
@@ -92,6 +93,7 @@ class Registry:
         The same origin again is the same entry, looked at anew.
         """
         origin = _origin(url)
+        _check_reach(origin, self._workload.url)
         known = next((entry for entry in self._entries.values() if entry.url == origin), None)
         entry = await self._read(known.name if known else name, origin, known.kind if known else kind)
         self._edges.forget()
@@ -176,6 +178,15 @@ def _origin(url: str) -> str:
     if not plain or parts.username or parts.query or parts.fragment or parts.path not in ("", "/"):
         raise NotRegistrable("That is not an origin.", hint="Give it as http://host:port, without a path.")
     return f"{parts.scheme}://{parts.netloc}".lower()
+
+
+def _check_reach(origin: str, own: str) -> None:
+    """An address that only this process reaches is nobody's service; a cloud's credentials may lie there."""
+    if not may_reach(urlsplit(origin).hostname or "", urlsplit(own).hostname or ""):
+        raise NotRegistrable(
+            "That address is nearer to the broker than the broker is to others.",
+            hint="Give the address at which everybody reaches the service.",
+        )
 
 
 def describe(entries: list[Entry], candidates: tuple[Candidate, ...]) -> dict[str, Any]:

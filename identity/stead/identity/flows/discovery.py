@@ -5,8 +5,9 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
 
-from stead.identity.errors import ConfigurationError, IdentityError, InvalidRequest
-from stead.identity.flows.wire import origin, parse_json, successful, unusable
+from stead.identity.addresses import may_lead
+from stead.identity.errors import ConfigurationError, IdentityError
+from stead.identity.flows.wire import parse_json, successful, unusable
 from stead.identity.types import Flow, Json, Request, Response
 
 ENDPOINTS = (
@@ -86,14 +87,13 @@ def process_metadata(response: Response, issuer: str) -> Metadata:
 
 def _endpoint(document: Json, name: str, issuer: str) -> str:
     url = document[name]
-    try:
-        # Neither a downgrade to http nor a detour to somebody's internal address (RFC 8414 s6.2).
-        if isinstance(url, str) and (url.startswith("https://") or origin(url) == origin(issuer)):
-            origin(url)
-            return url
-    except InvalidRequest:
-        pass
-    raise ConfigurationError(f"The {name} of {issuer} is neither https nor at the issuer itself.")
+    # Neither a downgrade to http nor a detour to somebody's internal address (RFC 8414 s6.2).
+    if isinstance(url, str) and may_lead(url, issuer):
+        return url
+    raise ConfigurationError(
+        f"The {name} of {issuer} is neither at the issuer itself nor at a public https address.",
+        hint="If it is meant, ask the issuer's operator for metadata that leads to its own host.",
+    )
 
 
 def fetch_keys(metadata: Metadata) -> Flow[Json]:

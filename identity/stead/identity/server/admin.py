@@ -5,10 +5,12 @@ people's tokens go to a service, or to let a service act for people, is a right 
 """
 
 from typing import Annotated, Literal
+from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 from sqlalchemy import delete
 
+from stead.identity.addresses import may_reach
 from stead.identity.server import schema
 from stead.identity.server.authority import EDGES_READ, check_scopes, edges_of, find_audience, require_audience
 from stead.identity.server.calls import Call, Reply, uncached
@@ -78,6 +80,7 @@ def add_audience(site: Site, call: Call) -> Reply:
     own = _require_admin(site, call)
     wanted, store = _read(call), site.issuer.store
     _check_delegation(own, wanted)
+    _check_reach(site, wanted.audience)
     _check_free(store, wanted)
     _check_clients(store, wanted)
     _check_needs(store, wanted)
@@ -134,8 +137,15 @@ def _read(call: Call) -> NewAudience:
         raise invalid_request(f"The audience is not acceptable at {where[:100] or 'the top'}.") from None
 
 
+def _check_reach(site: Site, audience: str) -> None:
+    if not may_reach(urlsplit(audience).hostname or "", urlsplit(site.issuer.name).hostname or ""):
+        raise invalid_request(
+            "The audience is an address that others do not reach.", hint="Give the one at which everybody does."
+        )
+
+
 def _check_free(store: Store, wanted: NewAudience) -> None:
-    """An audience is an origin, and belongs to one client."""
+    """An audience is an origin that everybody reaches, and belongs to one client."""
     found = find_audience(store, wanted.audience)
     if found is not None and not found.joined:
         raise _of_the_network(wanted.audience)

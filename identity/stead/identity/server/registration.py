@@ -13,6 +13,7 @@ from joserfc.errors import JoseError
 from joserfc.jwk import ECKey
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from stead.identity.addresses import Reach, reach_of
 from stead.identity.server.calls import NO_STORE, Call, Reply
 from stead.identity.server.clients import (
     CODE,
@@ -90,10 +91,12 @@ def _read(call: Call) -> ClientMetadata:
 
 
 def _check_redirect(uri: str) -> None:
-    """https, or http on loopback; exact, without user information or fragment (RFC 9700 s4.1)."""
+    """https at an address that all reach, or http on loopback; without user information or fragment (RFC 9700 s4.1)."""
     try:
         parts = urlsplit(uri)
-        good = parts.scheme == "https" or (parts.scheme == "http" and _LOOPBACK.fullmatch(parts.hostname or ""))
+        near = _LOOPBACK.fullmatch(parts.hostname or "")
+        far = parts.scheme == "https" and reach_of(parts.hostname or "") is not Reach.NEVER
+        good = far or (parts.scheme == "http" and near)
     except ValueError:
         good, parts = False, urlsplit("")
     if not good or not parts.hostname or "@" in parts.netloc or "#" in uri or not uri.isascii() or " " in uri:
