@@ -40,9 +40,9 @@ async def test_https_needs_no_leave(workload: Workload, issuer: Any) -> None:
 
 
 async def test_where_the_network_itself_encrypts_it_may_be_allowed(home: Home, issuer: Any) -> None:
-    async with opened(home, issuer.url, plain_http=True) as workload:
-        async with workload.detail(Target("http://portfolio:8400", ("x",), Grant.S2S)):
-            assert issuer.forms[0]["resource"] == "http://portfolio:8400"
+    workload, target = opened(home, issuer.url, plain_http=True), Target("http://portfolio:8400", ("x",), Grant.S2S)
+    async with workload, workload.detail(target):
+        assert issuer.forms[0]["resource"] == "http://portfolio:8400"
 
 
 async def test_an_issuer_in_the_clear_is_never_shown_a_token(home: Home, issuer: Any) -> None:
