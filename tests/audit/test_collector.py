@@ -15,7 +15,7 @@ from urllib.parse import parse_qs
 import httpx
 import pytest
 import uvicorn
-from joserfc import jwt
+from joserfc import jws, jwt
 from joserfc.jwk import ECKey
 from starlette.applications import Starlette
 from starlette.requests import Request
@@ -25,6 +25,7 @@ from starlette.routing import Route
 from stead.identity.audit.check import Problem, check
 from stead.identity.audit.collector import collector
 from stead.identity.audit.event import genesis, seal
+from stead.identity.audit.heads import Head, read, sign
 from stead.identity.home import Home, Network
 from stead.identity.types import ASGIApp, Json
 from stead.identity.values import Arrival, Grant, Principal
@@ -113,7 +114,17 @@ class Town:
 
     async def ship(self, batch: Any, headers: dict[str, str] | None = None) -> httpx.Response:
         headers = self.service("broker") if headers is None else headers
+        if isinstance(batch, dict) and "head" not in batch:
+            batch = batch | {"head": self.head(batch)}
         return await self.http.post(f"{self.trail}/events", json=batch, headers=headers)
+
+    def head(self, batch: Json) -> str | None:
+        """The head of a batch, signed as its workload would."""
+        try:
+            last = batch["events"][-1]
+            return sign(Head(batch["instance"], 0, last["seq"], last["hash"]), self.home.key(str(batch["instance"])))
+        except (KeyError, IndexError, TypeError):
+            return None
 
     async def read(self, path: str, headers: dict[str, str], **query: Any) -> httpx.Response:
         return await self.http.get(f"{self.trail}{path}", headers=headers, params=query)
@@ -374,3 +385,93 @@ async def test_the_service_describes_itself(old_town: Town) -> None:
     assert document["resource"] == old_town.trail
     assert set(document["scopes_supported"]) == {"trail:read", "audit:read", "audit:write"}
     assert (await old_town.read("/healthz", {})).status_code == 200
+
+
+class TestHeads:
+    """What is shipped is signed by who wrote it, as the register says, or is not taken."""
+
+    async def test_a_batch_without_a_signed_head_is_not_taken(self, town: Town) -> None:
+        reply = await town.ship(batch(chain("t"), head=None))
+        assert (reply.status_code, reply.json()["error"]) == (403, "invalid_request")
+        assert (await town.ship(batch(chain("t")))).json()["seq"] == 1
+
+    @pytest.mark.parametrize("kid", ["unregistered", None])
+    async def test_a_head_signed_by_another_key_is_not_taken(self, old_town: Town, kid: str | None) -> None:
+        stranger = ECKey.generate_key("P-256", {"kid": kid or str(old_town.home.key("broker").kid)})
+        last = chain("t")[-1]
+        head = sign(Head("broker", 0, last["seq"], last["hash"]), stranger)
+        assert (await old_town.ship(batch(chain("t"), head=head))).status_code == 403
+
+    async def test_a_key_that_the_batch_brings_along_is_not_looked_at(self, old_town: Town) -> None:
+        stranger = ECKey.generate_key("P-256", {"kid": "mine"})
+        last = chain("t")[-1]
+        payload = json.dumps({"instance": "broker", "replica": 0, "seq": last["seq"], "hash": last["hash"]})
+        header = {"alg": "ES256", "typ": "stead-audit-head", "kid": "mine", "jwk": stranger.as_dict(private=False)}
+        head = jws.serialize_compact(header, payload, stranger)
+        jwks = {"keys": [stranger.as_dict(private=False)]}
+        assert (await old_town.ship(batch(chain("t"), head=head, jwks=jwks))).status_code == 403
+
+    async def test_a_head_of_another_event_is_not_taken(self, old_town: Town) -> None:
+        signed = old_town.head(batch(chain("t1")))
+        assert (await old_town.ship(batch(chain("t1", "t2"), head=signed))).status_code == 403
+
+    async def test_a_workload_that_nobody_registered_ships_nothing(self, old_town: Town) -> None:
+        last = chain("t", instance="stranger-agent")[-1]
+        head = sign(Head("stranger-agent", 0, 1, last["hash"]), ECKey.generate_key("P-256", {"kid": "k"}))
+        shipped = batch(chain("t", instance="stranger-agent"), "stranger-agent", head=head)
+        assert (await old_town.ship(shipped, old_town.service("stranger-agent"))).status_code == 403
+
+    async def test_a_receipt_holds_both_signatures(self, town: Town) -> None:
+        receipt = (await town.ship(batch(chain("t")))).json()["receipt"]
+        head = read(receipt, town.home.key("trail"))
+        assert head.signed is not None
+        assert read(head.signed, town.home.key("broker")).place == head.place
+
+    async def test_an_older_batch_gets_the_receipt_that_was_given_for_the_newest(self, town: Town) -> None:
+        newest = (await town.ship(batch(chain("t1", "t2")))).json()["receipt"]
+        assert (await town.ship(batch(chain("t1")))).json() == {"seq": 2, "receipt": newest}
+
+    async def test_an_auditor_sees_the_heads_that_are_held_and_nobody_else_does(self, town: Town) -> None:
+        receipt = (await town.ship(batch(chain("t")))).json()["receipt"]
+        [held] = (await town.read("/chains", town.person("admin", "audit:read"))).json()["chains"]
+        assert (held["instance"], held["seq"], held["receipt"]) == ("broker", 1, receipt)
+        assert (await town.read("/chains", town.person())).status_code == 403
+
+
+class TestInAPersonsStead:
+    async def test_a_person_reads_what_was_done_for_them(self, town: Town) -> None:
+        async with town.workload("broker") as broker:
+            begin(broker, "t1", "alice", "1" * 16, issuer=town.issuer.url)
+            begin(broker, "t2", "bob", "2" * 16, issuer=town.issuer.url)
+        document = (await town.read("/hops", town.person())).json()
+        assert [(hop["task"], hop["sub"]) for hop in document["hops"]] == [("t1", "alice")]
+        later = (await town.read("/hops", town.person(), since=time.time() + 60)).json()
+        assert later["hops"] == []
+
+    async def test_a_call_that_belongs_to_no_task_is_told_too(self, town: Town) -> None:
+        async with town.workload("broker") as broker:
+            begin(broker, "t1", "alice", "1" * 16, issuer=town.issuer.url)
+            direct = Principal(
+                town.issuer.url, "alice", broker.url, "stead-cli", frozenset({"x"}), "j9", 2_000_000_000, Grant.LOGIN
+            )
+            arrival = Arrival("9" * 16, "b" * 32, "j9")
+            broker.journal.ingress(
+                arrival=arrival,
+                principal=direct,
+                operation="SendMessage",
+                resource="portfolio.summary",
+                decision="deny",
+            )
+        hops = (await town.read("/hops", town.person())).json()["hops"]
+        assert [(hop["task"], hop["decision"]) for hop in hops] == [("t1", "allow"), (None, "deny")]
+
+    async def test_nobody_reads_what_was_done_for_another_without_the_right(self, town: Town) -> None:
+        async with town.workload("broker") as broker:
+            begin(broker, "t1", "alice", "1" * 16, issuer=town.issuer.url)
+        refused = await town.read("/hops", town.person("bob"), sub="alice")
+        assert (refused.status_code, refused.json()["error"]) == (403, "insufficient_scope")
+        assert (
+            await town.read("/hops", town.person("alice", iss="http://127.0.0.3:1"), sub="alice")
+        ).status_code == 401
+        allowed = await town.read("/hops", town.person("admin", "audit:read"), sub="alice")
+        assert [hop["task"] for hop in allowed.json()["hops"]] == ["t1"]

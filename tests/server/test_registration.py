@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 from joserfc.jwk import ECKey
 
+from stead.identity.workload_keys import CLIENT_KEYS
 from tests.server.admission import metadata_of, register
 from tests.server.issuers import MARKET, TRAIL
 from tests.server.parties import Login, answered
@@ -90,3 +91,14 @@ async def test_a_registered_web_client_asks_for_consent_once(world: World) -> No
         assert "Allow third-party?" in consent.text
         assert "code" in answered(await browser.submit(consent, decision="approve"))
         assert "code" in answered(await browser.get("/authorize", Login().parameters(party, "openid profile")))
+
+
+async def test_what_a_client_signed_can_be_checked_with_its_registered_key(world: World) -> None:
+    key = world.issuer.home.key("hello-agent")
+    await register(world, metadata_of(key))
+    place = (await world.http.get(f"{world.issuer.url}/.well-known/oauth-authorization-server")).json()[CLIENT_KEYS]
+    [published] = (await world.http.get(place, params={"client_id": "hello-agent"})).json()["keys"]
+    assert (published["kid"], published["use"]) == (key.kid or key.thumbprint(), "sig")
+    assert "d" not in published
+    for nobody in ("", "alice", "stead-cli", "x'; DROP TABLE clients; --"):
+        assert (await world.http.get(place, params={"client_id": nobody})).json() == {"keys": []}

@@ -9,7 +9,7 @@ from stead.identity.binding import Binding
 from stead.identity.dpop import ALGORITHMS
 from stead.identity.guard import MAX_BODY, EdgeGuard
 from stead.identity.ingress import Describe, Ingress
-from stead.identity.metadata import Ready, health_routes, protected_resource
+from stead.identity.metadata import Ready, health_routes, jwks_route, protected_resource
 from stead.identity.policy import Policy
 from stead.identity.replies import Protocol, ProtocolOf, protocol_of
 from stead.identity.types import ASGIApp, Receive, Scope, Send
@@ -49,9 +49,11 @@ def front(
         clock=workload.clock,
     )
     issuers = [each.issuer for each in verifier.issuers]
-    said = {"stead_client_id": workload.name, **_proofs(workload.settings.dpop), **(extra or {})}
+    keys = jwks_route(workload.home.key(workload.name))
+    said = {"stead_client_id": workload.name, "jwks_uri": f"{workload.url}{keys.path}"}
+    said |= {**_proofs(workload.settings.dpop), **(extra or {})}
     metadata = protected_resource(workload.url, issuers, scopes, workload.name, **said)
-    opened = [metadata, *health_routes(_readiness(workload, ready)), *routes]
+    opened = [metadata, keys, *health_routes(_readiness(workload, ready)), *routes]
     router = Router(opened, redirect_slashes=False, default=ingress)
     guarded = EdgeGuard(router, max_body=max_body, protocol=_by_route(opened, protocol_of(protocol)))
     return _Living(workload, guarded, ingress)

@@ -15,6 +15,7 @@ from joserfc.errors import JoseError
 from joserfc.jwk import ECKey
 
 from stead.identity.errors import ConfigurationError
+from stead.identity.types import Json
 
 
 @dataclass(frozen=True)
@@ -70,6 +71,11 @@ class Home:
                 f"The key of {name} in the state directory is not readable.", hint="Put the file back, or start anew."
             ) from None
 
+    def public_key(self, name: str) -> Json | None:
+        """The public half of a key that was made here, as a JWK; None where none was."""
+        path = self.path / f"keys/{name}.json"
+        return public_jwk(self.key(name)) if path.exists() else None
+
     def secret(self, name: str) -> bytes:
         """32 random bytes, made at the first call."""
         return self._once(f"secrets/{name}", lambda: secrets.token_bytes(32))
@@ -118,6 +124,11 @@ class Home:
                 f"{folder} cannot be made: {error.strerror}.", hint="Set STEAD_HOME to a directory of your own."
             ) from None
         return folder
+
+
+def public_jwk(key: ECKey) -> Json:
+    """The public half of a signing key as it is published (RFC 7517)."""
+    return {**key.as_dict(private=False), "alg": "ES256", "use": "sig"}
 
 
 def _new_key() -> bytes:

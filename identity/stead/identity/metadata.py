@@ -3,11 +3,15 @@
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Any
 
+from joserfc.jwk import ECKey
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
+from stead.identity.home import public_jwk
+
 PROTECTED_RESOURCE = "/.well-known/oauth-protected-resource"
+KEYS = "/.well-known/jwks.json"
 
 _OPEN = {
     "access-control-allow-origin": "*",
@@ -39,6 +43,16 @@ def protected_resource(audience: str, issuers: Iterable[str], scopes: Iterable[s
         return JSONResponse(document, headers=_OPEN)
 
     return Route(PROTECTED_RESOURCE, describe, methods=["GET", "OPTIONS"])
+
+
+def jwks_route(key: ECKey) -> Route:
+    """The route of this workload's own JWK set, by which others check what it signed (RFC 9728 s2, `jwks_uri`)."""
+    document = {"keys": [public_jwk(key)]}
+
+    async def describe(_: Request) -> Response:
+        return JSONResponse(document, headers=_OPEN)
+
+    return Route(KEYS, describe, methods=["GET"])
 
 
 def health_routes(ready: Ready | None = None) -> list[Route]:

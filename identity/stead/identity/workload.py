@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from stead.identity.ingress import Describe
     from stead.identity.policy import Policy
     from stead.identity.replies import Protocol, ProtocolOf
+    from stead.identity.workload_keys import WorkloadKeys
 
 AUDIT_WRITE = "audit:write"
 DRAIN = 2.0
@@ -145,6 +146,17 @@ class Workload:
     @cached_property
     def _replays(self) -> SharedReplays:
         return SharedReplays(self.home.database(f"{self.name}-proofs"), self.clock)
+
+    @cached_property
+    def workload_keys(self) -> "WorkloadKeys":
+        """Other workloads' registered public keys, for checking what they signed."""
+        from stead.identity.workload_keys import WorkloadKeys, kept, published, registered
+
+        async def about_the_issuer() -> Mapping[str, Any]:
+            return (await self.metadata()).document
+
+        origins = published(lambda client_id: _recorded_url(self.home, client_id), self._fetch)
+        return WorkloadKeys((registered(about_the_issuer, self._fetch), kept(self.home), origins), self.clock)
 
     async def _fetch(self, url: str) -> bytes:
         return await fetch(url, self.bare, timeout=self.settings.timeouts.provider)

@@ -1,5 +1,7 @@
 """The commands and their options. Each calls one function of the module named after it."""
 
+from enum import StrEnum
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -18,6 +20,16 @@ for name, group in (("trail", trail_app), ("agents", agents_app), ("registry", r
     app.add_typer(group, name=name)
 
 As = Annotated[str, typer.Option("--as", metavar="USER", help="The sample person who signs in.")]
+
+
+class EventForm(StrEnum):
+    """How events are printed."""
+
+    RAW = "raw"
+    OCSF = "ocsf"
+    ECS = "ecs"
+
+
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
@@ -98,11 +110,75 @@ def trail_export(
 
 
 @trail_app.command("verify")
-def trail_verify(json: AsJson = False) -> None:
-    """Check every instance's audit chain in the state directory for changed, missing and reordered events."""
-    from stead.demo.cli import trail
+def trail_verify(
+    journal: Annotated[Path | None, typer.Option(metavar="DIR", help="Journals from elsewhere.")] = None,
+    file: Annotated[Path | None, typer.Option(metavar="FILE", help="What `trail events` printed.")] = None,
+    keys: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="What `trail keys` printed where they are from.")
+    ] = None,
+    auditor: Annotated[
+        str | None, typer.Option("--as", metavar="USER", help="Also compare with the running collector, as an auditor.")
+    ] = None,
+    json: AsJson = False,
+) -> None:
+    """Check every audit chain: no event changed, missing, inserted or reordered, and each head signed by both sides.
 
-    raise typer.Exit(trail.verify(json=json))
+    The chains of the state directory, unless others are named. Exit code 1 when something is wrong.
+    """
+    from stead.demo.cli import audit
+
+    if journal and file:
+        raise typer.BadParameter("choose one of --journal and --file")
+    raise typer.Exit(audit.verify(journal, file, keys, auditor, json=json))
+
+
+@trail_app.command("events")
+def trail_events(
+    form: Annotated[EventForm, typer.Argument(metavar="[raw|ocsf|ecs]", help="How each is printed.")] = EventForm.RAW,
+    journal: Annotated[Path | None, typer.Option(metavar="DIR", help="Journals from elsewhere.")] = None,
+    since: Annotated[
+        str | None, typer.Option(metavar="TIME", help="From 2026-03-01, or 12h ago; not with raw.")
+    ] = None,
+) -> None:
+    """Print every event of every task, a line each: as it was written, in OCSF or in ECS."""
+    from stead.demo.cli import audit
+
+    audit.export_events(form.value, journal, since)
+
+
+@trail_app.command("keys")
+def trail_keys() -> None:
+    """Print the public keys by which exported journals are verified elsewhere."""
+    from stead.demo.cli import audit
+
+    audit.keys()
+
+
+@trail_app.command("who")
+def trail_who(
+    task: Annotated[str | None, typer.Option(metavar="ID", help="The task; without it, the newest one.")] = None,
+    person: As = "admin",
+    json: AsJson = False,
+) -> None:
+    """Say who asked, through whom, by what right, and what was decided: a sentence and a row for each hop."""
+    from stead.demo.cli import audit
+
+    audit.who(task, person, json=json)
+
+
+@trail_app.command("for")
+def trail_for(
+    user: Annotated[str, typer.Option(metavar="USER", help="In whose stead.")],
+    since: Annotated[str | None, typer.Option(metavar="TIME", help="From 2026-03-01, or 12h ago.")] = None,
+    person: Annotated[
+        str | None, typer.Option("--as", metavar="USER", help="Who asks: an auditor; by default the person.")
+    ] = None,
+    json: AsJson = False,
+) -> None:
+    """List everything that was done in a person's stead."""
+    from stead.demo.cli import audit
+
+    audit.done_for(user, since, person, json=json)
 
 
 @agents_app.command("list")

@@ -1,13 +1,14 @@
-"""`stead trail`: the trail of a task, drawn or exported; and the check of the audit chains it is made from."""
+"""`stead trail`: the trail of a task, drawn or exported."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import httpx
 
-from stead.demo.cli.output import emit, say, tell
+from stead.demo.cli.output import emit, say
 from stead.demo.cli.session import Session, auditing, person_named, signed_in
-from stead.identity.errors import InvalidRequest, ProviderUnavailable
+from stead.identity.errors import AccessDenied, InvalidRequest, ProviderUnavailable
 from stead.identity.home import Home
 from stead.identity.samples import BANK_NAME
 
@@ -64,6 +65,8 @@ async def _get(session: Session, path: str, parameters: dict[str, str]) -> httpx
 
 
 def _document(reply: httpx.Response) -> dict[str, Any]:
+    if reply.status_code == 403:
+        raise AccessDenied("This person may see what was done in their own stead, and no more.")
     if reply.status_code != 200:
         raise ProviderUnavailable(f"The trail answered {reply.status_code}.")
     document: dict[str, Any] = reply.json()
@@ -78,13 +81,31 @@ async def _newest(session: Session) -> str:
     return newest
 
 
-def _trail(task: str | None, username: str) -> dict[str, Any]:
+def asked_trail(task: str | None, username: str) -> dict[str, Any]:
+    """The trail of a task, or of the newest, as that person may see it."""
+
+    async def ask(session: Session) -> dict[str, Any]:
+        return await trail_of(session, task or await _newest(session))
+
+    return _signed_in(username, ask)
+
+
+def asked(path: str, parameters: dict[str, str], username: str) -> dict[str, Any]:
+    """What the collector answers that person."""
+
+    async def ask(session: Session) -> dict[str, Any]:
+        return _document(await _get(session, path, parameters))
+
+    return _signed_in(username, ask)
+
+
+def _signed_in(username: str, ask: Callable[[Session], Awaitable[dict[str, Any]]]) -> dict[str, Any]:
     async def run() -> dict[str, Any]:
         home = Home.current()
         auditor = "auditor" in person_named(username).roles
         session = await signed_in(home, username, auditing(home) if auditor else None)
         try:
-            return await trail_of(session, task or await _newest(session))
+            return await ask(session)
         finally:
             await session.close()
 
@@ -93,7 +114,7 @@ def _trail(task: str | None, username: str) -> dict[str, Any]:
 
 def show(task: str | None, username: str, *, json: bool) -> None:
     """Draws the trail as a tree."""
-    trail = _trail(task, username)
+    trail = asked_trail(task, username)
     emit(trail) if json else draw(trail)
 
 
@@ -104,12 +125,12 @@ def draw(trail: dict[str, Any]) -> None:
     from stead.identity.audit.render import as_tree
     from stead.identity.audit.trail import Trail
 
-    Console().print(as_tree(Trail.model_validate(trail), _names()))
+    Console().print(as_tree(Trail.model_validate(trail), names_of(Home.current())))
 
 
-def _names() -> dict[str, str]:
+def names_of(home: Home) -> dict[str, str]:
     """What people call the two providers, whom hops name by address."""
-    network = Home.current().network
+    network = home.network
     return {network.corporate_idp: "FinPort Identity", network.bank_idp: BANK_NAME}
 
 
@@ -118,25 +139,10 @@ def export(task: str | None, username: str, *, form: str) -> None:
     from stead.identity.audit import render
     from stead.identity.audit.trail import Trail
 
-    trail = _trail(task, username)
+    trail = asked_trail(task, username)
     if form == "json":
         emit(trail)
     elif form == "mermaid":
-        say(render.as_mermaid(Trail.model_validate(trail), _names()))
+        say(render.as_mermaid(Trail.model_validate(trail), names_of(Home.current())))
     else:
-        say(render.as_svg(Trail.model_validate(trail), _names()))
-
-
-def verify(*, json: bool) -> int:
-    """Checks all audit chains of the state directory. 0 when each is whole."""
-    from stead.identity.audit.check import check
-
-    home = Home.current()
-    findings = check(home.folder("audit"), key=home.key("trail"))
-    if json:
-        emit({"findings": [str(finding) for finding in findings]})
-    else:
-        for finding in findings:
-            tell(str(finding))
-        say("Every chain is whole." if not findings else f"{len(findings)} findings.")
-    return 1 if findings else 0
+        say(render.as_svg(Trail.model_validate(trail), names_of(Home.current())))

@@ -54,6 +54,12 @@ def chain_path(folder: Path, instance: str, replica: int) -> Path:
     return folder / (f"{instance}.jsonl" if replica == 0 else f"{instance}{SEPARATOR}{replica}.jsonl")
 
 
+def chain_named(path: Path) -> tuple[str, int]:
+    """Instance and replica by a chain's file name."""
+    instance, _, replica = path.name.removesuffix(".jsonl").partition(SEPARATOR)
+    return instance, int(replica) if replica.isdecimal() else 0
+
+
 def acknowledgement(path: Path) -> Path:
     """Where it is noted what of a chain the collector holds."""
     return path.with_name(f"{path.name}.ack")
@@ -95,6 +101,24 @@ def hold(path: Path) -> Iterator[bool]:
     finally:
         if descriptor is not None:
             os.close(descriptor)
+
+
+@contextmanager
+def watch(path: Path) -> Iterator[bool]:
+    """Whether nobody writes a chain, without a right to write it oneself; yields False when a process holds it."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        yield _is_free(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _is_free(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 def whole_size(path: Path) -> int:

@@ -7,6 +7,7 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from joserfc.jwk import ECKey
@@ -15,21 +16,22 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from stead.identity.audit.errors import ChainDiffers, NoSuchTask
+from stead.identity.audit.errors import ChainDiffers, HeadRefused, NoSuchTask
 from stead.identity.audit.event import Event
-from stead.identity.audit.heads import Head, sign
+from stead.identity.audit.heads import Head, read, sign
 from stead.identity.audit.hops import Trail
 from stead.identity.audit.index import Index
-from stead.identity.audit.trail import ROOT, assemble
+from stead.identity.audit.trail import ROOT, assemble, calls
 from stead.identity.errors import IdentityError, InsufficientScope, InvalidRequest, InvalidToken
+from stead.identity.jwks import Keys
 from stead.identity.types import ASGIApp, Json
-from stead.identity.values import Principal
+from stead.identity.values import Grant, Principal
 
 if TYPE_CHECKING:
     from stead.identity.workload import Workload
 
 WRITE, OWN, ALL = "audit:write", "trail:read", "audit:read"
-MAX_BATCH, MAX_WAIT, MAX_TASKS = 1_000, 30.0, 100
+MAX_BATCH, MAX_WAIT, MAX_TASKS, MAX_HOPS = 1_000, 30.0, 100, 1_000
 _log = logging.getLogger(__name__)
 
 
@@ -37,7 +39,8 @@ def collector(workload: "Workload") -> ASGIApp:
     """The collector as a protected service of this workload."""
     from stead.identity.policy import Policy
 
-    app = application(Index(workload.home.database("trail")), workload.home.key(workload.name))
+    index = Index(workload.home.database("trail"))
+    app = application(index, workload.home.key(workload.name), workload.workload_keys.of)
     return workload.protect(
         app,
         describe=lambda scope, body: None,
@@ -47,9 +50,16 @@ def collector(workload: "Workload") -> ASGIApp:
     )
 
 
-def application(index: Index, key: ECKey, *, root: str = ROOT) -> Starlette:
-    """The routes, behind an ingress that has put a verified principal into `scope["user"]`."""
-    desk = _Desk(index, key, root)
+KeysOf = Callable[[str], Awaitable[Keys]]
+"""The registered public keys of a workload. Raises `ProviderUnavailable` when nobody can be asked."""
+
+
+def application(index: Index, key: ECKey, keys_of: KeysOf, *, root: str = ROOT) -> Starlette:
+    """The routes, behind an ingress that has put a verified principal into `scope["user"]`.
+
+    `key` is the collector's own, by which it countersigns; `keys_of` finds those of who ships.
+    """
+    desk = _Desk(index, key, keys_of, root)
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
@@ -58,6 +68,8 @@ def application(index: Index, key: ECKey, *, root: str = ROOT) -> Starlette:
 
     routes = [
         Route("/events", _answering(desk.events), methods=["POST"]),
+        Route("/chains", _answering(desk.chains), methods=["GET"]),
+        Route("/hops", _answering(desk.hops), methods=["GET"]),
         Route("/tasks", _answering(desk.tasks), methods=["GET"]),
         Route("/tasks/{task}/trail", _answering(desk.trail), methods=["GET"]),
     ]
@@ -77,8 +89,8 @@ class _Watch:
 
 
 class _Desk:
-    def __init__(self, index: Index, key: ECKey, root: str) -> None:
-        self._index, self._key, self._root = index, key, root
+    def __init__(self, index: Index, key: ECKey, keys_of: KeysOf, root: str) -> None:
+        self._index, self._key, self._keys_of, self._root = index, key, keys_of, root
         self._watches: set[_Watch] = set()
 
     async def events(self, request: Request, principal: Principal) -> Json:
@@ -88,9 +100,15 @@ class _Desk:
         instance, replica, events = _batch(batch)
         if not principal.is_service or instance != principal.client_id:
             raise InsufficientScope("A workload ships its own events and no others.")
+        signed = await self._signed(events[-1], batch.get("head"))
         held = await self._index.take(instance, replica, events)
         self._stir(events)
-        return {"seq": held.seq, "receipt": await self._countersign(held, batch.get("head"))}
+        return {"seq": held.seq, "receipt": await self._countersign(held, signed)}
+
+    async def chains(self, request: Request, principal: Principal) -> Json:
+        """The head of every chain that is held, with its receipt: for who compares them with the files."""
+        _require(principal, ALL)
+        return {"chains": await self._index.chains()}
 
     async def trail(self, request: Request, principal: Principal) -> Json:
         """A task's trail, at once or, with `wait`, as soon as it differs from version `after`."""
@@ -108,6 +126,20 @@ class _Desk:
         limit = int(min(max(_number(request, "limit", 20.0), 1), MAX_TASKS))
         owner = None if everybody else (principal.issuer, principal.subject)
         return {"tasks": await self._index.tasks(self._root, owner, limit)}
+
+    async def hops(self, request: Request, principal: Principal) -> Json:
+        """Everything done in a person's stead, by time: the hops of their tasks, and calls that belong to none."""
+        iss, sub = _whose(request, principal)
+        since, limit = _number(request, "since", 0.0), int(min(_number(request, "limit", 100.0), MAX_HOPS))
+        found: dict[str, Json] = {}
+        for task in await self._index.tasks(self._root, (iss, sub), MAX_TASKS):
+            for hop in (await self._assemble(task["task"])).hops:
+                found[hop.hop] = {"task": task["task"], **hop.model_dump(mode="json")}
+        names = await self._index.callees()
+        for hop in calls(await self._index.of_person(iss, sub, since, limit), names=names):
+            found.setdefault(hop.hop, {"task": None, **hop.model_dump(mode="json")})
+        told = [each for each in found.values() if each["grant"] != Grant.S2S and each["started"] >= since]
+        return {"sub": sub, "iss": iss, "hops": sorted(told, key=lambda each: each["started"])[-limit:]}
 
     async def _differing(self, task: str, after: float, patience: float) -> Trail:
         deadline = asyncio.get_running_loop().time() + patience
@@ -127,10 +159,24 @@ class _Desk:
     async def _assemble(self, task: str) -> Trail:
         return assemble(await self._index.about(task), task, root=self._root, names=await self._index.callees())
 
-    async def _countersign(self, held: Head, signed: object) -> str:
-        head = Head(held.instance, held.replica, held.seq, held.hash, signed if isinstance(signed, str) else None)
-        receipt = sign(head, self._key)
-        await self._index.keep_receipt(head, receipt)
+    async def _signed(self, newest: Event, signed: object) -> Head:
+        """The batch's head, signed by a registered key of the workload; never by a key that the batch brings along."""
+        if not isinstance(signed, str):
+            raise HeadRefused("A batch carries its chain's head, signed by the workload.")
+        try:
+            head = read(signed, await self._keys_of(newest.instance))
+        except InvalidToken as error:
+            raise HeadRefused(error.description, hint="Its key is registered where it is a client.") from None
+        if head.place != (newest.instance, newest.replica, newest.seq, newest.hash):
+            raise HeadRefused("The signed head is not that of the batch's last event.")
+        return replace(head, signed=signed)
+
+    async def _countersign(self, held: Head, signed: Head) -> str | None:
+        """A receipt for what is held; the one given before where this batch brought nothing newer."""
+        if signed.place != held.place:
+            return await self._index.receipt(held)
+        receipt = sign(signed, self._key)
+        await self._index.keep_receipt(signed, receipt)
         return receipt
 
     @contextmanager
@@ -182,6 +228,18 @@ def _require(principal: Principal, *scopes: str) -> str:
     if not held:
         raise InsufficientScope(f"This needs the scope {' or '.join(scopes)}.")
     return held[-1]
+
+
+def _whose(request: Request, principal: Principal) -> tuple[str | None, str]:
+    """Whose hops are asked for: one's own; another's only with the right to all."""
+    everybody = _require(principal, OWN, ALL) == ALL
+    sub, iss = request.query_params.get("sub"), request.query_params.get("iss")
+    own = sub in (None, principal.subject) and iss in (None, principal.issuer)
+    if own and not principal.is_service:
+        return principal.issuer, principal.subject
+    if not everybody or sub is None:
+        raise InsufficientScope(f"What was done for somebody else needs the scope {ALL}.")
+    return iss, sub
 
 
 def _owns(principal: Principal, trail: Trail) -> bool:

@@ -16,6 +16,12 @@ class ChainDiffers(InvalidRequest):
     status = 409
 
 
+class HeadRefused(InvalidRequest):
+    """The head of a shipped chain is not signed by the workload that it is of, as far as anybody registered knows."""
+
+    status = 403
+
+
 class NoSuchTask(IdentityError):
     """There is no such task, or it is somebody else's: the answer does not tell which."""
 

@@ -102,6 +102,20 @@ class Index:
         async with self._turn, self._engine.begin() as connection:
             await connection.execute(update(_chains).where(place).values(receipt=receipt))
 
+    async def receipt(self, head: Head) -> str | None:
+        """The newest receipt of a chain."""
+        place = and_(_chains.c.instance == head.instance, _chains.c.replica == head.replica)
+        async with self._engine.connect() as connection:
+            found: str | None = await connection.scalar(select(_chains.c.receipt).where(place))
+            return found
+
+    async def chains(self) -> list[Json]:
+        """The head and the receipt of every chain, by name."""
+        await self._prepare()
+        async with self._engine.connect() as connection:
+            rows = await connection.execute(select(_chains).order_by(_chains.c.instance, _chains.c.replica))
+            return [dict(row._mapping) for row in rows]
+
     async def about(self, task: str) -> list[Event]:
         """All events that the trail of `task` may be made of, and perhaps a few that it is not."""
         await self._prepare()
@@ -114,7 +128,20 @@ class Index:
         async with self._engine.connect() as connection:
             return {row.aud: row.instance for row in await connection.execute(select(_callees))}
 
-    async def tasks(self, root: str, owner: tuple[str, str] | None, limit: int) -> list[Json]:
+    async def of_person(self, iss: str | None, sub: str, since: float, limit: int) -> list[Event]:
+        """Calls in the stead of a subject, newest first, with their ends; by any issuer where `iss` is None."""
+        await self._prepare()
+        newest = select(_events.c.hop).where(_events.c.sub == sub, _events.c.time >= since)
+        newest = newest.where(_events.c.kind.in_((Kind.EGRESS, Kind.INGRESS)))
+        if iss is not None:
+            newest = newest.where(_events.c.iss == iss)
+        async with self._engine.connect() as connection:
+            hops = set(await connection.scalars(newest.order_by(_events.c.time.desc()).limit(limit)))
+            found = await _select(connection, _events.c.hop, hops)
+        # A hop id is the caller's to choose, so that another's call may have the same one.
+        return [each for each in found if each.kind is Kind.OUTCOME or (each.sub == sub and iss in (None, each.iss))]
+
+    async def tasks(self, root: str, owner: tuple[str | None, str] | None, limit: int) -> list[Json]:
         """Tasks that `root` began, newest first: of one (iss, sub), or of everybody."""
         await self._prepare()
         async with self._engine.connect() as connection:
@@ -223,7 +250,7 @@ async def _select(connection: AsyncConnection, column: ColumnElement[Any], value
     return [_stored(body) for body in rows]
 
 
-def _tasks(root: str, owner: tuple[str, str] | None, limit: int) -> Any:
+def _tasks(root: str, owner: tuple[str | None, str] | None, limit: int) -> Any:
     bound, call = _events.alias(), _events.alias()
     same_call = and_(
         call.c.kind == Kind.INGRESS.value,
@@ -235,7 +262,9 @@ def _tasks(root: str, owner: tuple[str, str] | None, limit: int) -> Any:
     started = func.min(call.c.time).label("started")
     query = select(bound.c.task, started, call.c.iss, call.c.sub).join(call, same_call).where(began)
     if owner is not None:
-        query = query.where(call.c.iss == owner[0], call.c.sub == owner[1])
+        query = query.where(call.c.sub == owner[1])
+        if owner[0] is not None:
+            query = query.where(call.c.iss == owner[0])
     return query.group_by(bound.c.task, call.c.iss, call.c.sub).order_by(started.desc()).limit(limit)
 
 

@@ -14,7 +14,7 @@ from stead.identity.audit.hops import Hop, Trail
 from stead.identity.types import Json
 from stead.identity.values import Grant
 
-__all__ = ["ROOT", "Hop", "Trail", "assemble"]
+__all__ = ["ROOT", "Hop", "Trail", "assemble", "calls"]
 
 ROOT = "broker"
 """The workload at which tasks begin: it alone can say which call began one."""
@@ -26,6 +26,11 @@ def assemble(events: Iterable[Event], task: str, *, root: str = ROOT, names: Map
     Events of other tasks may be among them. `names` are clients by audience, for callees that did not confirm.
     """
     return _Walk(events, task, root, names or {}).trail()
+
+
+def calls(events: Iterable[Event], *, names: Mapping[str, str] | None = None) -> tuple[Hop, ...]:
+    """The calls that the events tell of, by time, each joined from its two sides; of whatever task, or of none."""
+    return _Walk(events, "", "", names or {}).calls()
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +75,15 @@ class _Walk:
         self._learn_names(joined)
         version = sum(len(each.evidence) for each in joined)
         return Trail(task=self._task, version=version, hops=tuple(self._export(each) for each in joined))
+
+    def calls(self) -> tuple[Hop, ...]:
+        sent = [each for (kind, _), events in self._by_hop.items() if kind is Kind.EGRESS for each in events]
+        joined = [self._join(each, self._confirmation(each, each.hop), None, []) for each in sent]
+        told = {(each.ingress.hop, each.ingress.jti) for each in joined if each.ingress is not None}
+        arrived = [each for (kind, _), events in self._by_hop.items() if kind is Kind.INGRESS for each in events]
+        joined += [self._join(None, each, None, []) for each in arrived if (each.hop, each.jti) not in told]
+        self._learn_names(joined)
+        return tuple(self._export(each) for each in sorted(joined, key=lambda each: each.order))
 
     def _joined(self) -> list[_Joined]:
         found: dict[str, _Joined] = {}

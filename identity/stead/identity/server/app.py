@@ -16,6 +16,7 @@ from stead.identity.server.authorize import authorize
 from stead.identity.server.calls import Reply
 from stead.identity.server.client_authentication import PrivateKeyJwt
 from stead.identity.server.client_credentials import ServiceGrant
+from stead.identity.server.client_keys import client_keys
 from stead.identity.server.consent import show_consent, submit_consent
 from stead.identity.server.core import Core, redact_authlib
 from stead.identity.server.discovery import jwks, metadata
@@ -46,6 +47,7 @@ _GET: tuple[tuple[str, Endpoint], ...] = (
     ("/.well-known/openid-configuration", metadata),
     ("/.well-known/oauth-authorization-server", metadata),
     ("/jwks", jwks),
+    ("/client-keys", client_keys),
     ("/authorize", authorize),
     ("/login", show_login),
     ("/consent", show_consent),

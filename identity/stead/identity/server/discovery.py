@@ -9,6 +9,7 @@ from stead.identity.server.rich import PAYMENT_INITIATION
 from stead.identity.server.settings import ServerSettings
 from stead.identity.server.site import Site
 from stead.identity.types import Json
+from stead.identity.workload_keys import CLIENT_KEYS
 
 _ENDPOINTS = {
     "authorization_endpoint": "/authorize",
@@ -19,6 +20,7 @@ _ENDPOINTS = {
     "introspection_endpoint": "/introspect",
     "userinfo_endpoint": "/userinfo",
     "end_session_endpoint": "/logout",
+    CLIENT_KEYS: "/client-keys",
 }
 
 
