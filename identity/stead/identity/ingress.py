@@ -9,6 +9,7 @@ import secrets
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any, Protocol
 from urllib.parse import parse_qsl, urlsplit
 
@@ -281,7 +282,13 @@ def arrival_of(headers: Headers, jti: str | None) -> Arrival:
 
 def _without_identity(headers: Headers) -> list[tuple[bytes, bytes]]:
     """The headers without the credential, and without those by which a caller could pretend to be a proxy."""
-    return [pair for pair in headers if pair[0] not in _CREDENTIALS and not _SPOOFED.fullmatch(pair[0])]
+    return [pair for pair in headers if not _tells_identity(pair[0])]
+
+
+@lru_cache(maxsize=256)
+def _tells_identity(name: bytes) -> bool:
+    """Remembered, because callers send the same few names on every request."""
+    return name in _CREDENTIALS or _SPOOFED.fullmatch(name) is not None
 
 
 def _unbound(what: str) -> BindingRequired:

@@ -7,6 +7,7 @@ surrogates, and recurses before it counts; all of that ends here.
 import json
 import re
 from collections.abc import Callable
+from functools import cache
 from typing import Any, NoReturn
 
 from stead.identity.errors import InvalidRequest
@@ -67,17 +68,22 @@ def _check_depth(raw: bytes, max_depth: int) -> None:
 
 
 def _parse(text: str, max_number_length: int) -> Any:
-    number = _number(max_number_length)
     try:
-        return json.loads(
-            text,
-            object_pairs_hook=_unique,
-            parse_constant=_no_constant,
-            parse_int=number(int),
-            parse_float=number(_finite),
-        )
+        return _decoder(max_number_length).decode(text)
     except (ValueError, RecursionError):
         raise _refusal("not_json", "The text is not valid JSON.") from None
+
+
+@cache
+def _decoder(max_number_length: int) -> json.JSONDecoder:
+    """One for each bound that the code names: making a decoder costs as much as reading a small message."""
+    number = _number(max_number_length)
+    return json.JSONDecoder(
+        object_pairs_hook=_unique,
+        parse_constant=_no_constant,
+        parse_int=number(int),
+        parse_float=number(_finite),
+    )
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> Json:
