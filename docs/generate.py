@@ -19,7 +19,7 @@ from stead.identity.audit.trail import Trail
 from stead.identity.issuer_settings import IssuerSettings
 from stead.identity.samples import BANK_NAME
 from stead.identity.settings import LoginSettings, Settings, TimeoutSettings
-from stead.identity.workload_settings import WorkloadSettings, WorkloadTokenSettings
+from stead.identity.workload_settings import TlsSettings, WorkloadSettings, WorkloadTokenSettings
 
 DOCS = Path(__file__).parent
 RECORDED = DOCS / "recorded-trail.json"
@@ -35,6 +35,7 @@ SECTIONS: tuple[tuple[str, type[BaseModel]], ...] = (
     ("issuers", IssuerSettings),
     ("login", LoginSettings),
     ("timeouts", TimeoutSettings),
+    ("tls", TlsSettings),
     ("workload_token", WorkloadTokenSettings),
     ("workloads", WorkloadSettings),
 )

@@ -1,7 +1,8 @@
 """A connection that takes in no more than it has to: heads of requests bounded in size, whole requests in time.
 
 uvicorn on httptools bounds neither: one header that never ends fills the memory of a process before anybody asks who
-is calling, and a request that never ends keeps its connection for ever. Nor does it keep a connection's requests apart:
+is calling, and a request that never ends keeps its connection for ever. Nor does it say which certificate a client
+showed (RFC 8705). Nor does it keep a connection's requests apart:
 the next one may begin in the context of the one before, as its caller (python/cpython#140947). Knows uvicorn; nothing
 of what is served.
 """
@@ -11,6 +12,8 @@ from contextvars import Context
 from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from stead.identity.tls import extension_of
 
 MAX_HEAD = 65_536
 """Bytes of request line and headers: a token, a query and some cookies fit several times over (RFC 6585 s5)."""
@@ -30,15 +33,18 @@ class HeadTooLargeError(ValueError):
 
 
 class BoundedHttp(HttpToolsProtocol):
-    """uvicorn's protocol with both bounds, every request in a context of its own."""
+    """uvicorn's protocol with both bounds, every request in a context of its own, with what TLS tells of its client."""
 
     _deadline: asyncio.TimerHandle | None = None
+    _tls: Any = None
     _in_head = True
     _unread = 0
     _head = 0
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
+        connection = transport.get_extra_info("ssl_object")
+        self._tls = None if connection is None else extension_of(connection)
         self._await_request()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -54,6 +60,8 @@ class BoundedHttp(HttpToolsProtocol):
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
+        if self._tls is not None:
+            self.scope["extensions"] = {"tls": self._tls}
         self._in_head, self._head = True, 0
         if self._deadline is None:
             self._await_request()

@@ -34,10 +34,11 @@ async def connected(
 ) -> AsyncIterator[Connections]:
     """Opens them all, and closes them again: first what is under way at the token endpoint, then the clients."""
     timeouts = settings.timeouts
+    verify = None if settings.tls is None else settings.tls.files().client()
     async with (
-        bare_client(timeouts.provider) as bare,
-        a2a_client(timeouts.connect, timeouts.read) as http,
-        mcp_client(timeouts.connect, timeouts.read) as http2,
+        bare_client(timeouts.provider, verify) as bare,
+        a2a_client(timeouts.connect, timeouts.read, verify) as http,
+        mcp_client(timeouts.connect, timeouts.read, verify) as http2,
     ):
         providers = Providers(bare, clock, timeouts.provider)
         tokens = Tokens(
@@ -46,7 +47,7 @@ async def connected(
             bare,
             clock=clock,
             timeout=timeouts.provider,
-            proof_key=proof_key,
+            proof_key=None if settings.binds_certificate else proof_key,
             binding=settings.dpop,
             issuer=settings.described(client.issuer),
             plain_http=settings.plain_http,

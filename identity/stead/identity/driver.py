@@ -118,10 +118,10 @@ def tls() -> ssl.SSLContext:
     return httpx.create_ssl_context(trust_env=False)
 
 
-def bare_client(timeout: float = TIMEOUT) -> httpx.AsyncClient:
+def bare_client(timeout: float = TIMEOUT, verify: ssl.SSLContext | None = None) -> httpx.AsyncClient:
     """A client without identity, for flows and for public documents. Close it."""
     return httpx.AsyncClient(
-        verify=tls(),
+        verify=verify or tls(),
         timeout=httpx.Timeout(timeout),
         trust_env=False,
         follow_redirects=False,

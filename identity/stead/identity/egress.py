@@ -4,6 +4,7 @@ A hop is opened by `Workload.hop`; which one is open is known by context, so tha
 """
 
 import secrets
+import ssl
 from collections.abc import AsyncGenerator, AsyncIterator, Generator, Iterator, MutableMapping
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -251,11 +252,11 @@ def _unreachable(request: httpx2.Request) -> httpx2.Response:
     return httpx2.Response(503, json={"jsonrpc": "2.0", "id": None, "error": error}, request=request)
 
 
-def a2a_client(connect: float = CONNECT, read: float = READ) -> httpx.AsyncClient:
+def a2a_client(connect: float = CONNECT, read: float = READ, verify: ssl.SSLContext | None = None) -> httpx.AsyncClient:
     """A client whose requests carry the open hop's identity, for the A2A SDK. Close it."""
     return httpx.AsyncClient(
         auth=EgressAuth(),
-        verify=tls(),
+        verify=verify or tls(),
         limits=httpx.Limits(**LIMITS),
         timeout=httpx.Timeout(WRITE, connect=connect, read=read),
         trust_env=False,
@@ -264,12 +265,15 @@ def a2a_client(connect: float = CONNECT, read: float = READ) -> httpx.AsyncClien
     )
 
 
-def mcp_client(connect: float = CONNECT, read: float = READ) -> httpx2.AsyncClient:
+def mcp_client(
+    connect: float = CONNECT, read: float = READ, verify: ssl.SSLContext | None = None
+) -> httpx2.AsyncClient:
     """The same for the MCP SDK, on a transport whose failures end one call and not the client. Close it."""
+    inner = httpx2.AsyncHTTPTransport(verify=verify or tls(), trust_env=False, limits=httpx2.Limits(**LIMITS))
     return httpx2.AsyncClient(
         auth=EgressAuth2(),
         timeout=httpx2.Timeout(WRITE, connect=connect, read=read),
-        transport=Unbroken(httpx2.AsyncHTTPTransport(verify=tls(), trust_env=False, limits=httpx2.Limits(**LIMITS))),
+        transport=Unbroken(inner),
         trust_env=False,
         follow_redirects=False,
         cookies=no_cookies(),

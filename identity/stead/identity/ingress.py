@@ -29,6 +29,7 @@ from stead.identity.policy import Decision, Outcome, Policy
 from stead.identity.presented import Presented, Scheme
 from stead.identity.replies import Protocol as WireProtocol
 from stead.identity.replies import ProtocolOf, body_of, challenge, protocol_of, reply
+from stead.identity.tls import shown_certificate
 from stead.identity.types import ASGIApp, Json, Receive, Scope, Send
 from stead.identity.values import AccessToken, Arrival, Principal, acting_for
 from stead.identity.verifier import Verifier
@@ -38,7 +39,9 @@ STRANGERS_PER_MINUTE = 120
 
 _CREDENTIAL = re.compile(r"(bearer|dpop) +([A-Za-z0-9._~+/-]+=*)", re.IGNORECASE)
 _TRACEPARENT = re.compile(rb"00-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-[0-9a-f]{2}")
-_SPOOFED = re.compile(rb"x-forwarded-.*|x-user.*|x-auth.*|x-remote.*|x-real-ip|forwarded|remote-user", re.DOTALL)
+_SPOOFED = re.compile(
+    rb"x-forwarded-.*|x-user.*|x-auth.*|x-remote.*|x-real-ip|forwarded|remote-user|client-cert.*|x-ssl-.*", re.DOTALL
+)
 _CREDENTIALS = frozenset({b"authorization", b"proxy-authorization", b"dpop"})
 _OPEN_PATHS = frozenset({"/healthz", "/readyz"})
 
@@ -236,11 +239,11 @@ def credential(scope: Scope, audience: str) -> tuple[AccessToken, Presented | No
     Raises `InvalidRequest`, `NoToken` or `InvalidToken`.
     """
     scheme, token = _authorization(scope)
-    proof = _proof(scope["headers"])
-    if scheme == "bearer" and proof is None:
+    proof, certificate = _proof(scope["headers"]), shown_certificate(scope)
+    if scheme == "bearer" and proof is None and certificate is None:
         return token, None
     path = scope.get("raw_path") or scope["path"].encode()
-    return token, Presented(scheme, scope["method"], f"{_origin(audience)}{path.decode('latin-1')}", proof)
+    return token, Presented(scheme, scope["method"], f"{_origin(audience)}{path.decode('latin-1')}", proof, certificate)
 
 
 def _authorization(scope: Scope) -> tuple[Scheme, AccessToken]:

@@ -3,6 +3,7 @@
 import ipaddress
 import logging
 import socket
+import ssl
 from collections.abc import Callable
 from urllib.parse import urlsplit
 
@@ -57,12 +58,14 @@ def origin(url: str) -> tuple[str, int]:
     return host, port
 
 
-def serve(app: ASGIApp, listener: socket.socket, *, log_level: str = "warning") -> None:
+def serve(
+    app: ASGIApp, listener: socket.socket, *, log_level: str = "warning", tls: ssl.SSLContext | None = None
+) -> None:
     """Serves until a signal ends it. httptools always: on h11 a request smuggled behind Transfer-Encoding is served."""
-    uvicorn.Server(_config(app, log_level)).run(sockets=[listener])
+    uvicorn.Server(_config(app, log_level, tls)).run(sockets=[listener])
 
 
-def _config(app: ASGIApp, log_level: str) -> uvicorn.Config:
+def _config(app: ASGIApp, log_level: str, tls: ssl.SSLContext | None = None) -> uvicorn.Config:
     logging.basicConfig(level=log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     return uvicorn.Config(
         Drained(app),
@@ -74,10 +77,16 @@ def _config(app: ASGIApp, log_level: str) -> uvicorn.Config:
         server_header=False,
         proxy_headers=False,
         timeout_graceful_shutdown=_GRACE,
+        ssl_context_factory=None if tls is None else lambda *_: tls,
     )
 
 
-def serve_at(url: str, load: Callable[[], ASGIApp], *, public: bool = False) -> None:
-    """Listens at `url` first, so that early callers wait instead of being refused, then loads the app and serves it."""
+def serve_at(url: str, load: Callable[[], ASGIApp], *, public: bool = False, tls: ssl.SSLContext | None = None) -> None:
+    """Listens at `url` first, so that early callers wait instead of being refused, then loads the app and serves it.
+
+    Raises `ConfigurationError` for an https origin without `tls`: plain HTTP would answer there.
+    """
+    if url.startswith("https:") and tls is None:
+        raise ConfigurationError(f"{url} needs a certificate.", hint="Name its files under tls in the settings.")
     listener = listen(url, public=public)
-    serve(load(), listener)
+    serve(load(), listener, tls=tls if url.startswith("https:") else None)

@@ -17,7 +17,7 @@ from stead.identity.errors import ConfigurationError
 from stead.identity.flows.client_assertion import ClientIdentity
 from stead.identity.home import Home
 from stead.identity.issuer_settings import ClientAuth, ClientSettings, IssuerSettings, Positive, Strict, identity_of
-from stead.identity.workload_settings import WorkloadSettings, WorkloadTokenSettings
+from stead.identity.workload_settings import TlsSettings, WorkloadSettings, WorkloadTokenSettings
 
 FILE = "stead.yaml"
 
@@ -72,6 +72,7 @@ class Settings(BaseSettings):
     issuer_claims: Mapping[ClaimName, ClaimValue] = {}
     login: LoginSettings | None = None
     dpop: Binding = "effects"
+    tls: TlsSettings | None = None
     workload_token: WorkloadTokenSettings | None = None
     workloads: Mapping[str, WorkloadSettings] = {}
     plain_http: bool = False
@@ -83,6 +84,11 @@ class Settings(BaseSettings):
     def described(self, issuer: str) -> IssuerSettings:
         """What is said of an issuer; for one that nothing is said of, our own profile."""
         return next((each for each in self.issuers if each.issuer == issuer), IssuerSettings(issuer=issuer))
+
+    @property
+    def binds_certificate(self) -> bool:
+        """Whether tokens are bound to this workload's certificate instead of a key of its own."""
+        return self.tls is not None and self.tls.binds
 
     @classmethod
     def settings_customise_sources(
@@ -147,6 +153,7 @@ _SECTIONS: Mapping[str, type[BaseModel]] = {
     "clients": ClientSettings,
     "login": LoginSettings,
     "timeouts": TimeoutSettings,
+    "tls": TlsSettings,
     "workload_token": WorkloadTokenSettings,
     "workloads": WorkloadSettings,
 }

@@ -121,7 +121,8 @@ class Workload:
     def proving_client_of(self, issuer: str) -> ClientIdentity:
         """The same, whose tokens are bound to `proof_key` unless the settings say otherwise."""
         client = self.client_of(issuer)
-        return client if self.settings.dpop == "off" else client.proving(self.proof_key)
+        without = self.settings.dpop == "off" or self.settings.binds_certificate
+        return client if without else client.proving(self.proof_key)
 
     @cached_property
     def proof_key(self) -> ECKey:

@@ -5,6 +5,7 @@ from pathlib import Path
 from stead.identity.flows.platform_token import Kind, PlatformToken
 from stead.identity.issuer_settings import Positive, Strict
 from stead.identity.platform_tokens import TrustedWorkload
+from stead.identity.tls import TlsFiles
 
 
 class WorkloadTokenSettings(Strict):
@@ -17,6 +18,19 @@ class WorkloadTokenSettings(Strict):
     def platform_token(self, issuer: str) -> PlatformToken:
         """The value a client takes."""
         return PlatformToken(self.file, self.audience or issuer, self.kind)
+
+
+class TlsSettings(Strict):
+    """This workload's certificate, and whom it believes; see `TlsFiles`. `binds`: its tokens are bound to it."""
+
+    certificate: Path
+    key: Path
+    authorities: Path
+    binds: bool = False
+
+    def files(self) -> TlsFiles:
+        """The value that connections are made with."""
+        return TlsFiles(self.certificate, self.key, self.authorities)
 
 
 class WorkloadSettings(Strict):

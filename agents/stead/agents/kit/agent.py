@@ -131,10 +131,13 @@ class Agent:
     def serve(self, home: Home | None = None) -> None:
         """Serves until told to stop: a one-file agent's main. One that the network does not know joins it first."""
         from stead.identity.serving import serve_at
+        from stead.identity.settings import Settings
 
         home = home or Home.current()
         url = home.network.agents.get(self.name) or self._join(home)
-        serve_at(url, lambda: self.app(Workload.open(self.client_id, url=url, home=home)))
+        tls = Settings.load(home).tls
+        context = None if tls is None else tls.files().server()
+        serve_at(url, lambda: self.app(Workload.open(self.client_id, url=url, home=home)), tls=context)
 
     def _join(self, home: Home) -> str:
         from stead.identity.joining import join

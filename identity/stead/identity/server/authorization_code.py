@@ -72,7 +72,13 @@ class CodeGrant(AuthorizationCodeGrant):  # type: ignore[misc]
         self._redeem(code)
         resource = self.request.payload.data.get("resource")
         body = login_token(
-            issuer, client, person, authorization, family=code.family, resource=resource, jkt=self.request.jkt
+            issuer,
+            client,
+            person,
+            authorization,
+            family=code.family,
+            resource=resource,
+            confirmation=self.request.confirmation,
         )
         if "openid" in authorization.scopes:
             body["id_token"] = id_token(issuer, client.client_id, person, authorization, code.nonce)

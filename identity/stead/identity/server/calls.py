@@ -41,7 +41,10 @@ class Parameters:
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """A request whose body was read, bounded and parsed. `json` is set on the endpoints that take JSON."""
+    """A request whose body was read, bounded and parsed. `json` is set on the endpoints that take JSON.
+
+    `certificate` is the thumbprint of the one that the client's connection showed (RFC 8705 s3.1).
+    """
 
     method: str
     path: str
@@ -50,6 +53,7 @@ class Call:
     json: Json | None = field(default=None, repr=False)
     headers: Mapping[str, str] = field(default_factory=lambda: _NOTHING, repr=False)
     cookies: Mapping[str, str] = field(default_factory=lambda: _NOTHING, repr=False)
+    certificate: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,7 +24,9 @@ class ServiceGrant(ClientCredentialsGrant):  # type: ignore[misc]
         issuer, client = self.server.issuer, self.request.client
         audience = single_target(self.request.parameters)
         scopes = self._scopes(audience, tuple(dict.fromkeys((self.request.payload.scope or "").split())))
-        body = access_token(issuer, Issuance(client.client_id, audience, scopes, jkt=self.request.jkt))
+        body = access_token(
+            issuer, Issuance(client.client_id, audience, scopes, confirmation=self.request.confirmation)
+        )
         return 200, body, self.TOKEN_RESPONSE_HEADER
 
     def _scopes(self, audience: str, wanted: tuple[str, ...]) -> tuple[str, ...]:

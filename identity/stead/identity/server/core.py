@@ -10,6 +10,7 @@ from urllib.parse import urlencode, urlsplit, urlunsplit
 
 from authlib.oauth2.rfc6749 import AuthorizationServer, OAuth2Error, OAuth2Payload, OAuth2Request
 
+from stead.identity.confirmation import JKT, Confirmation
 from stead.identity.server.calls import NO_STORE, Call, Parameters, Reply, redirect
 from stead.identity.server.clients import Client, find_client
 from stead.identity.server.errors import Refused, invalid_client
@@ -41,8 +42,14 @@ class Request(OAuth2Request):  # type: ignore[misc]
         self.payload = Payload(parameters)
         self.authorization: Any = None
         """What the person authorized; set before a code is issued."""
-        self.jkt: str | None = None
-        """The key that the request proves to have (RFC 9449): what is issued is bound to it."""
+        self.confirmation: Confirmation | None = None
+        """The key that the request proves to have (RFC 9449, RFC 8705): what is issued is bound to it."""
+
+    @property
+    def jkt(self) -> str | None:
+        """The key that a DPoP proof came with."""
+        found = self.confirmation
+        return found.thumbprint if found is not None and found.method == JKT else None
 
     @property
     def args(self) -> dict[str, str]:

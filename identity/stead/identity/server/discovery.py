@@ -55,6 +55,7 @@ def _document(settings: ServerSettings) -> Json:
         "introspection_endpoint_auth_methods_supported": methods[:1],
         "id_token_signing_alg_values_supported": ["ES256"],
         "dpop_signing_alg_values_supported": list(ALGORITHMS),
+        "tls_client_certificate_bound_access_tokens": settings.certificates,
         "acr_values_supported": [ACR_PASSWORD],
         "claims_supported": ["sub", "name", "preferred_username", "auth_time", "acr", "amr", "sid"],
         "prompt_values_supported": ["none", "login", "consent", "select_account"],

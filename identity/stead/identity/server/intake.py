@@ -10,6 +10,7 @@ from stead.identity.server.calls import Call, Parameters
 from stead.identity.server.errors import Refused, invalid_request
 from stead.identity.server.parameters import MAX_FORM, MAX_QUERY, parse
 from stead.identity.strict_json import parse_object
+from stead.identity.tls import shown_certificate
 from stead.identity.types import Json
 
 FORM = "application/x-www-form-urlencoded"
@@ -22,7 +23,14 @@ async def read_call(request: Request) -> Call:
     """The request as a value. Raises `Refused`: 413, 415, or 400 for what is not well-formed."""
     headers = _headers(request)
     if request.method not in {"POST", "DELETE"}:
-        return Call(request.method, request.url.path, query=_query(request), headers=headers, cookies=request.cookies)
+        return Call(
+            request.method,
+            request.url.path,
+            query=_query(request),
+            headers=headers,
+            cookies=request.cookies,
+            certificate=shown_certificate(request.scope),
+        )
     body = await _body(request)
     kind = _content_type(headers, body)
     return Call(
@@ -33,6 +41,7 @@ async def read_call(request: Request) -> Call:
         json=_json(body) if kind == JSON else None,
         headers=headers,
         cookies=request.cookies,
+        certificate=shown_certificate(request.scope),
     )
 
 

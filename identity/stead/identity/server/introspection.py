@@ -1,10 +1,11 @@
 """Introspection (RFC 7662): only for the service that the token is for."""
 
+from stead.identity.confirmation import JKT
 from stead.identity.errors import InvalidToken
 from stead.identity.server.authority import owned_by
 from stead.identity.server.calls import Call, Reply, uncached
 from stead.identity.server.errors import invalid_request
-from stead.identity.server.own_tokens import read_own
+from stead.identity.server.own_tokens import OwnToken, read_own
 from stead.identity.server.site import Site
 
 _INACTIVE = {"active": False}
@@ -23,4 +24,9 @@ def introspect(site: Site, call: Call) -> Reply:
         return uncached(_INACTIVE)
     if own.audience not in owned_by(issuer.store, client.client_id):
         return uncached(_INACTIVE)
-    return uncached({"active": True, "token_type": "DPoP" if "cnf" in own.claims else "Bearer", **own.claims})
+    return uncached({"active": True, "token_type": _type(own), **own.claims})
+
+
+def _type(own: OwnToken) -> str:
+    """A token that is bound to a certificate is sent as a bearer token (RFC 8705 s3)."""
+    return "DPoP" if JKT in own.claims.get("cnf", {}) else "Bearer"

@@ -1,5 +1,6 @@
 """The access token of a login: which of the authorized resources it is for, and what of the scopes it carries."""
 
+from stead.identity.confirmation import Confirmation
 from stead.identity.server.approvals import RICH_AUDIENCE_MISSING
 from stead.identity.server.authority import LOGIN_SCOPES, at_login, edges_of, require_audience
 from stead.identity.server.authorization import Authorization
@@ -19,7 +20,7 @@ def login_token(
     *,
     family: str,
     resource: str | None,
-    jkt: str | None = None,
+    confirmation: Confirmation | None = None,
 ) -> Json:
     """A token response for one resource (RFC 8707 s2.2). Raises `Refused`.
 
@@ -35,7 +36,7 @@ def login_token(
         details=_details(authorization, audience),
         consent_id=authorization.consent_id,
         family=family,
-        jkt=jkt,
+        confirmation=confirmation,
     )
     return access_token(issuer, issuance)
 

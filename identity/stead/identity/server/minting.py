@@ -61,7 +61,7 @@ class Issuance:
     family: str | None = None
     parent: str | None = None
     not_after: int | None = None
-    jkt: str | None = None
+    confirmation: Confirmation | None = None
 
 
 def access_token(issuer: Issuer, what: Issuance) -> Json:
@@ -73,7 +73,7 @@ def access_token(issuer: Issuer, what: Issuance) -> Json:
     token = _signed(issuer, "at+jwt", _access_claims(issuer, what, now, expires, jti))
     sid = what.grantee.sid if what.grantee else None
     record_token(issuer.store, jti, what.client_id, expires, parent=what.parent, family=what.family, sid=sid)
-    kind = "Bearer" if what.jkt is None else "DPoP"
+    kind = "DPoP" if what.confirmation is not None and what.confirmation.method == JKT else "Bearer"
     response: Json = {"access_token": token, "token_type": kind, "expires_in": expires - now}
     return {**response, "scope": " ".join(what.scopes), **_consented(what)}
 
@@ -111,14 +111,9 @@ def _access_claims(issuer: Issuer, what: Issuance, now: int, expires: int, jti: 
         "exp": expires,
         "jti": jti,
         **(what.grantee.claims() if what.grantee else {}),
-        **_present(act=what.act, txn=what.txn, cnf=_confirmed(what)),
+        **_present(act=what.act, txn=what.txn, cnf=what.confirmation and what.confirmation.as_claim()),
         **_consented(what),
     }
-
-
-def _confirmed(what: Issuance) -> Json | None:
-    """RFC 9449 s6.1."""
-    return None if what.jkt is None else Confirmation(JKT, what.jkt).as_claim()
 
 
 def _consented(what: Issuance) -> Json:

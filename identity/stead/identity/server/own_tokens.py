@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from stead.identity.confirmation import JKT
+from stead.identity.confirmation import X5T, Confirmation
 from stead.identity.errors import InvalidToken
 from stead.identity.server.browser import session_is_live
 from stead.identity.server.calls import Call
@@ -71,9 +71,14 @@ def require_bearer(issuer: Issuer, call: Call, scope: str) -> OwnToken:
 
 
 def _require_proof(issuer: Issuer, call: Call, own: OwnToken, scheme: str, token: AccessToken) -> None:
-    """A bound token comes with a proof and is called DPoP, and no other does (RFC 9449 s7)."""
-    is_bound, proven = "cnf" in own.claims, proven_key(issuer, call, token)
-    if (scheme == "dpop") != is_bound or (is_bound and own.claims["cnf"].get(JKT) != proven):
+    """A bound token comes with proof of its key, under its own scheme (RFC 9449 s7, RFC 8705 s3)."""
+    claim, key = own.claims.get("cnf"), proven_key(issuer, call, token)
+    bound = None if claim is None else Confirmation.from_claim(claim)
+    if bound is not None and bound.method == X5T:
+        is_proven = scheme == "bearer" and key is None and call.certificate == bound.thumbprint
+    else:
+        is_proven = (scheme == "dpop") == (bound is not None) and (bound is None or bound.thumbprint == key)
+    if not is_proven:
         raise invalid_token("The token is bound to a key, or is not, and was not sent so.", hint="RFC 9449, section 7.")
 
 

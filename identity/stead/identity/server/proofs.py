@@ -2,6 +2,7 @@
 
 from sqlalchemy.dialects.sqlite import insert
 
+from stead.identity.confirmation import JKT, X5T, Confirmation
 from stead.identity.dpop import check_proof
 from stead.identity.errors import InvalidProof
 from stead.identity.server import schema
@@ -24,6 +25,14 @@ def proven_key(issuer: Issuer, call: Call, token: AccessToken | None = None) -> 
     if issuer.store.run(insert(schema.proofs).values(row).on_conflict_do_nothing()) != 1:
         raise invalid_proof("The DPoP proof was used before.", hint="Make a proof for each request.")
     return proof.thumbprint
+
+
+def confirmed(issuer: Issuer, call: Call) -> Confirmation | None:
+    """What the call proves to have: the key of its DPoP proof, else the certificate of its connection (RFC 8705 s3)."""
+    key = proven_key(issuer, call)
+    if key is not None:
+        return Confirmation(JKT, key)
+    return None if call.certificate is None else Confirmation(X5T, call.certificate)
 
 
 def require_key(bound_to: str | None, proven: str | None) -> None:

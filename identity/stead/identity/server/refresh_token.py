@@ -50,7 +50,13 @@ class RefreshGrant(RefreshTokenGrant):  # type: ignore[misc]
         wanted = self._wanted(refresh)
         resource = self.request.payload.data.get("resource")
         body = login_token(
-            issuer, client, person, wanted, family=refresh.family, resource=resource, jkt=self.request.jkt
+            issuer,
+            client,
+            person,
+            wanted,
+            family=refresh.family,
+            resource=resource,
+            confirmation=self.request.confirmation,
         )
         body["refresh_token"] = new_refresh_token(
             issuer.store, client.client_id, refresh.family, refresh.authorization, refresh.expires

@@ -33,7 +33,8 @@ class ServerSettings:
     `development` shows the sample logins on the login page; `registration` opens RFC 7591 to holders of the initial
     access token. `extra_claims` stand in every access and ID token, such as the tenant; they cannot replace a claim
     that this issuer makes itself (`ConfigurationError`). `workloads` are the clients that prove themselves by their
-    platform's token, by client id. Lifetimes are seconds.
+    platform's token, by client id; `certificates` says that it is served where clients can show one (RFC 8705).
+    Lifetimes are seconds.
     """
 
     issuer: str
@@ -46,6 +47,7 @@ class ServerSettings:
     registration: bool = True
     extra_claims: Mapping[str, str] = field(default_factory=dict)
     workloads: Mapping[str, TrustedWorkload] = field(default_factory=dict)
+    certificates: bool = False
     access_token_lifetime: int = 300
     refresh_token_lifetime: int = 8 * 3600
     session_lifetime: int = 8 * 3600

@@ -2,7 +2,7 @@
 
 from stead.identity.server.calls import Call, Reply
 from stead.identity.server.errors import invalid_request
-from stead.identity.server.proofs import proven_key
+from stead.identity.server.proofs import confirmed
 from stead.identity.server.site import Site
 
 
@@ -11,6 +11,6 @@ def token(site: Site, call: Call) -> Reply:
     if call.form.one("grant_type") is None:
         raise invalid_request("The request has no grant_type.")
     request = site.core.create_oauth2_request(call)
-    request.jkt = proven_key(site.issuer, call)
+    request.confirmation = confirmed(site.issuer, call)
     reply: Reply = site.core.create_token_response(request)
     return reply

@@ -9,6 +9,7 @@ from typing import Any
 from authlib.oauth2.rfc6749 import TokenEndpointMixin
 from authlib.oauth2.rfc6749.grants import BaseGrant
 
+from stead.identity.confirmation import Confirmation
 from stead.identity.errors import InvalidToken
 from stead.identity.server.authority import (
     Mode,
@@ -69,7 +70,7 @@ class ExchangeGrant(BaseGrant, TokenEndpointMixin):  # type: ignore[misc]
             family=subject.issued.family,
             parent=subject.claims["jti"],
             not_after=int(subject.claims["exp"]),
-            jkt=self._key(subject),
+            confirmation=self._confirmation(subject),
         )
         body = access_token(self.server.issuer, issuance)
         return 200, {**body, "issued_token_type": ACCESS_TOKEN}, self.TOKEN_RESPONSE_HEADER
@@ -86,11 +87,11 @@ class ExchangeGrant(BaseGrant, TokenEndpointMixin):  # type: ignore[misc]
             raise invalid_request(f"A token by {subject.grant} is not exchanged: it is for its audience alone.")
         return subject
 
-    def _key(self, subject: OwnToken) -> str | None:
+    def _confirmation(self, subject: OwnToken) -> Confirmation | None:
         """Bound stays bound: to the key of whoever has the new token, which is this client and not its caller."""
-        if "cnf" in subject.claims and self.request.jkt is None:
+        if "cnf" in subject.claims and self.request.confirmation is None:
             raise invalid_request("The subject token is bound to a key.", hint="Send a DPoP proof of your own key.")
-        return self.request.jkt
+        return self.request.confirmation
 
     def _check_requester(self, subject: OwnToken) -> None:
         client_id = self.request.client.client_id

@@ -1,0 +1,235 @@
+"""Tokens that are bound to a client certificate (RFC 8705), over TLS with real certificates on both sides."""
+
+import asyncio
+import ssl
+import time
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+import uvicorn
+from joserfc.jwk import ECKey
+from starlette.responses import JSONResponse
+
+from stead.identity.egress import Target, shown
+from stead.identity.errors import ConfigurationError
+from stead.identity.flows.client_assertion import ASSERTION_TYPE, ClientIdentity, sign_assertion
+from stead.identity.home import Home
+from stead.identity.ingress import Operation
+from stead.identity.policy import Policy, declared
+from stead.identity.server import (
+    Seed,
+    SeedAudience,
+    SeedClient,
+    SeedEdge,
+    ServerSettings,
+    authorization_server,
+    seed,
+)
+from stead.identity.serving import _config, listen, serve_at
+from stead.identity.settings import Settings
+from stead.identity.tls import TlsFiles, shown_certificate
+from stead.identity.types import ASGIApp, Json, Receive, Scope, Send
+from stead.identity.values import BoundToken, Grant
+from stead.identity.verifier import TrustedIssuer
+from stead.identity.workload import Workload
+from stead.identity.workload_settings import TlsSettings
+from tests.server.certificates import Authority, thumbprint_of
+from tests.server.parties import claims_of
+
+SCOPES = ("ledger:write",)
+CALLER, SERVICE = "broker", "ledger"
+PATH = "/entries"
+
+
+@asynccontextmanager
+async def serving(app: ASGIApp, files: TlsFiles, listener: Any) -> AsyncIterator[None]:
+    server = uvicorn.Server(_config(app, "warning", files.server()))
+    running = asyncio.create_task(server.serve(sockets=[listener]))
+    while not server.started:
+        await asyncio.sleep(0.005)
+    try:
+        yield
+    finally:
+        server.should_exit = True
+        await running
+
+
+def describe(scope: Scope, document: Json) -> Operation | None:
+    return Operation("tools/call", "ledger.enter", document, effects=True)
+
+
+async def ledger(scope: Scope, receive: Receive, send: Send) -> None:
+    if scope["type"] == "lifespan":
+        while (await receive())["type"] != "lifespan.shutdown":
+            await send({"type": "lifespan.startup.complete"})
+        await send({"type": "lifespan.shutdown.complete"})
+        return
+    await JSONResponse({"entered": True})(scope, receive, send)
+
+
+@dataclass
+class World:
+    """An issuer and a ledger, both on TLS; a caller with a certificate of its own, and a thief with another."""
+
+    home: Home
+    authority: Authority
+    issuer: str
+    url: str
+    client: TlsFiles
+
+    def caller(self, files: TlsFiles | None = None, *, binds: bool = True) -> Workload:
+        files = files or self.client
+        tls = TlsSettings(certificate=files.certificate, key=files.key, authorities=files.authorities, binds=binds)
+        return workload(self.home, CALLER, "https://127.0.0.1:1", self.issuer, Settings(tls=tls))
+
+    async def call(self, caller: Workload) -> tuple[httpx.Response, str]:
+        """Enters something, by a hop with effects; gives the answer and the token it went with."""
+        target = Target(self.url, SCOPES, Grant.S2S, effects=True)
+        async with caller, caller.hop(target, operation="tools/call", resource="ledger.enter") as hop:
+            return await caller.http.post(f"{self.url}{PATH}", json={}), hop.token.reveal()
+
+    async def tries(self, token: str, files: TlsFiles | None, **headers: str) -> httpx.Response:
+        """Somebody who holds the token, over a connection with a certificate of theirs, or with none."""
+        context = (files or self.client).client()
+        if files is None:
+            context = ssl.create_default_context(cafile=str(self.authority.file))
+        sent = {"authorization": f"Bearer {token}", **headers}
+        async with httpx.AsyncClient(verify=context, trust_env=False) as thief:
+            return await thief.post(f"{self.url}{PATH}", json={}, headers=sent)
+
+
+def workload(home: Home, name: str, url: str, issuer: str, settings: Settings) -> Workload:
+    issuers = [TrustedIssuer(issuer)]
+    return Workload.open(name, url=url, home=home, issuer=issuer, issuers=issuers, settings=settings)
+
+
+def seeded(home: Home, url: str) -> Seed:
+    return Seed(
+        clients=tuple(SeedClient(name, name, home.key(name)) for name in (CALLER, SERVICE)),
+        audiences=(SeedAudience(url, "Ledger", {SCOPES[0]: ()}, SERVICE),),
+        edges=(SeedEdge(CALLER, url, SCOPES, "s2s"),),
+    )
+
+
+@pytest.fixture(scope="module")
+async def world(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[World]:
+    folder = tmp_path_factory.mktemp("tls")
+    home, authority = Home(folder / "home"), Authority(folder)
+    own, client = authority.files("server"), authority.files("client")
+    listeners = [listen("https://127.0.0.1:0") for _ in range(2)]
+    issuer, url = (f"https://127.0.0.1:{one.getsockname()[1]}" for one in listeners)
+    settings = ServerSettings(issuer, "FinPort Identity", "corporate", home, "issuer-corporate", certificates=True)
+    seed(settings, seeded(home, url))
+    tls = TlsSettings(certificate=own.certificate, key=own.key, authorities=own.authorities)
+    service = workload(home, SERVICE, url, issuer, Settings(tls=tls))
+    app = service.protect(
+        ledger,
+        describe=describe,
+        policy=Policy([declared("ledger.enter", Grant.S2S, list(SCOPES))]),
+        scopes=SCOPES,
+        protocol="http",
+    )
+    async with AsyncExitStack() as running:
+        await running.enter_async_context(serving(authorization_server(settings), own, listeners[0]))
+        await running.enter_async_context(serving(app, own, listeners[1]))
+        yield World(home, authority, issuer, url, client)
+
+
+async def test_a_token_is_bound_to_the_certificate_it_was_asked_for_with(world: World) -> None:
+    answer, token = await world.call(world.caller())
+    assert answer.status_code == 200, answer.text
+    assert claims_of(token)["cnf"] == {"x5t#S256": thumbprint_of(world.client)}
+    assert answer.request.headers["authorization"].startswith("Bearer ")
+    assert "dpop" not in answer.request.headers
+
+
+async def test_a_thief_on_another_connection_can_do_nothing_with_it(world: World) -> None:
+    _, token = await world.call(world.caller())
+    mallory = world.authority.files("mallory")
+    for answer in (await world.tries(token, mallory), await world.tries(token, None)):
+        assert (answer.status_code, "ledger" in answer.text) == (401, False), answer.text
+    assert (await world.tries(token, world.client)).status_code == 200
+
+
+async def test_no_header_stands_for_a_certificate(world: World) -> None:
+    _, token = await world.call(world.caller())
+    pem = world.client.certificate.read_text()
+    flat = "".join(pem.splitlines()[1:-1])
+    for headers in (
+        {"client-cert": f":{flat}:"},
+        {"x-forwarded-client-cert": f'Hash={thumbprint_of(world.client)};Cert="{flat}"'},
+        {"x-ssl-client-cert": flat},
+    ):
+        assert (await world.tries(token, None, **headers)).status_code == 401
+
+
+async def test_a_certificate_of_another_authority_ends_the_connection(world: World, tmp_path: Path) -> None:
+    stranger = Authority(tmp_path, "Other authority").files("client", world.authority.file)
+    with pytest.raises(httpx.TransportError):
+        await world.tries("a.b.c", stranger)
+
+
+async def test_a_certificate_bound_token_is_not_passed_off_as_a_dpop_token(world: World) -> None:
+    _, text = await world.call(world.caller())
+    key = ECKey.generate_key("P-256")
+    proof = shown(BoundToken(text, key), "POST", f"{world.url}{PATH}")
+    assert (await world.tries(text, world.client, **proof)).status_code == 401
+
+
+async def test_a_key_of_ones_own_goes_before_the_certificate(world: World) -> None:
+    answer, token = await world.call(world.caller(binds=False))
+    assert answer.status_code == 200, answer.text
+    assert set(claims_of(token)["cnf"]) == {"jkt"}
+    assert answer.request.headers["authorization"].startswith("DPoP ")
+
+
+async def test_introspection_tells_of_the_certificate(world: World) -> None:
+    _, token = await world.call(world.caller())
+    said = (await _post(world, SERVICE, "/introspect", token=token)).json()
+    assert (said["token_type"], said["cnf"]) == ("Bearer", {"x5t#S256": thumbprint_of(world.client)})
+
+
+async def test_the_metadata_says_that_tokens_are_bound_to_certificates(world: World) -> None:
+    async with httpx.AsyncClient(verify=world.client.client(), trust_env=False) as http:
+        document = (await http.get(f"{world.issuer}/.well-known/oauth-authorization-server")).json()
+    assert document["tls_client_certificate_bound_access_tokens"] is True
+
+
+def test_an_https_address_is_not_served_without_a_certificate() -> None:
+    with pytest.raises(ConfigurationError, match="certificate"):
+        serve_at("https://127.0.0.1:8443", lambda: ledger)
+
+
+def test_files_that_are_no_certificates_are_named_as_such(tmp_path: Path) -> None:
+    file = tmp_path / "empty"
+    file.write_text("")
+    for files in (TlsFiles(file, file, file), TlsFiles(tmp_path / "none", file, file)):
+        with pytest.raises(ConfigurationError, match="tls"):
+            files.client()
+
+
+@pytest.mark.parametrize(
+    "shown",
+    [
+        {},
+        {"extensions": None},
+        {"extensions": {"tls": {"client_cert_chain": []}}},
+        {"extensions": {"tls": {"client_cert_chain": ["no certificate"]}}},
+        {"extensions": {"tls": {"client_cert_chain": ["x"], "client_cert_error": "expired"}}},
+    ],
+    ids=str,
+)
+def test_a_connection_without_a_good_certificate_shows_none(shown: dict[str, Any]) -> None:
+    assert shown_certificate(shown) is None
+
+
+async def _post(world: World, client_id: str, path: str, **form: str) -> httpx.Response:
+    client = ClientIdentity(client_id, world.home.key(client_id), world.issuer)
+    asserted = {"client_assertion_type": ASSERTION_TYPE, "client_assertion": sign_assertion(client, time.time())}
+    async with httpx.AsyncClient(verify=world.client.client(), trust_env=False) as http:
+        return await http.post(f"{world.issuer}{path}", data={**form, **asserted})
