@@ -6,23 +6,19 @@
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import typer
-from pydantic import BaseModel
 from typer.core import TyperCommand, TyperGroup
 
-from docs.meanings import MEANINGS
+from docs.settings_page import settings_reference, settings_schema
 from stead.demo.cli.app import app
 from stead.identity.audit.render import as_mermaid, as_svg
 from stead.identity.audit.trail import Trail
-from stead.identity.issuer_settings import IssuerSettings
 from stead.identity.samples import BANK_NAME
-from stead.identity.settings import LoginSettings, Settings, TimeoutSettings
-from stead.identity.workload_settings import TlsSettings, WorkloadSettings, WorkloadTokenSettings
 
 DOCS = Path(__file__).parent
 RECORDED = DOCS / "recorded-trail.json"
+SCHEMA = DOCS.parent / "identity" / "stead" / "identity" / "settings.schema.json"
 
 NAMES = {
     "stead-cli": "the terminal",
@@ -30,16 +26,6 @@ NAMES = {
     "http://127.0.0.3:8400": BANK_NAME,
 }
 """What the recorded trail's clients and issuers are called."""
-
-SECTIONS: tuple[tuple[str, type[BaseModel]], ...] = (
-    ("issuers", IssuerSettings),
-    ("login", LoginSettings),
-    ("timeouts", TimeoutSettings),
-    ("tls", TlsSettings),
-    ("workload_token", WorkloadTokenSettings),
-    ("workloads", WorkloadSettings),
-)
-_NESTED = {name for name, _ in SECTIONS}
 
 
 def pages() -> dict[Path, str]:
@@ -50,6 +36,7 @@ def pages() -> dict[Path, str]:
         DOCS / "reference" / "cli.md": command_reference(),
         DOCS / "reference" / "settings.md": settings_reference(),
         DOCS / "explanation" / "trail.md": _trail_page(trail),
+        SCHEMA: settings_schema(),
     }
 
 
@@ -79,31 +66,6 @@ def _described(command: TyperCommand, path: str) -> str:
     return f"{command.help}\n\n```text\n{command.get_usage(context)}\n\n{options}```\n"
 
 
-def settings_reference() -> str:
-    """All settings with their meaning, as Markdown."""
-    top = {name: field for name, field in Settings.model_fields.items() if name not in _NESTED}
-    sections = [
-        f"## `{name}`\n\n{MEANINGS[name]}\n\n{_table(model.model_fields, f'{name}.')}" for name, model in SECTIONS
-    ]
-    return "\n".join([_SETTINGS, _table(top, ""), _VARIABLES, *sections]).rstrip() + "\n"
-
-
-def _table(fields: dict[str, Any], place: str) -> str:
-    """One row for each setting. A setting without a meaning is a `KeyError`: it has to be written first."""
-    rows = [
-        f"| `{place}{name}` | {_default(field)} | {MEANINGS[f'{place}{name}']} |\n" for name, field in fields.items()
-    ]
-    return f"| Setting | Default | Meaning |\n|---|---|---|\n{''.join(rows)}"
-
-
-def _default(field: Any) -> str:
-    if field.is_required():
-        return "required"
-    value = field.get_default(call_default_factory=True)
-    value = sorted(value) if isinstance(value, frozenset) else value
-    return "none" if value in (None, (), {}, []) else f"`{json.dumps(value, default=str)}`"
-
-
 def _trail_page(trail: Trail) -> str:
     return f"{_TRAIL}```mermaid\n{as_mermaid(trail, NAMES).rstrip()}\n```\n"
 
@@ -120,29 +82,6 @@ Results go to standard output, everything else to standard error. Every `--json`
 | 2 | Misused, or not set up: an unknown option, no network recorded, a wrong setting |
 
 `STEAD_HOME` names the state directory, and with it the network; without it, it is `.stead` in the current folder.
-"""
-
-_SETTINGS = """\
-# Settings
-
-Written to `stead.yaml` in the state directory (`$STEAD_HOME`, else `.stead`), or set in the environment: `STEAD_` and
-the key in capitals, a dot as two underscores, so `timeouts.connect` is `STEAD_TIMEOUTS__CONNECT`. The environment wins,
-key by key. Lists and objects in a variable are JSON. A key that is not known is an error that names the one probably
-meant. Settings are read once, when a process starts.
-
-```yaml
-planner: rules
-timeouts:
-  connect: 5
-```
-"""
-
-_VARIABLES = """\
-## Only in the environment
-
-| Variable | Default | Meaning |
-|---|---|---|
-| `STEAD_HOME` | `.stead` | The state directory: addresses, keys, databases, audit chains, `stead.yaml`. |
 """
 
 _TRAIL = """\

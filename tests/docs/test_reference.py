@@ -11,7 +11,7 @@ import pytest
 from jsonschema import Draft202012Validator
 from jsonschema.exceptions import ValidationError
 
-from docs.generate import SECTIONS, commands
+from docs.generate import commands
 from docs.recording import readable
 from stead.broker.plans import Plan, Refusal
 from stead.broker.registry.entries import Entry
@@ -19,7 +19,6 @@ from stead.identity.audit.event import Event
 from stead.identity.audit.hops import Hop, Trail
 from stead.identity.challenge import Challenge
 from stead.identity.server.admin import NewAudience
-from stead.identity.settings import Settings
 
 ROOT = Path(__file__).parents[2]
 REFERENCE = ROOT / "docs" / "reference"
@@ -59,13 +58,6 @@ def test_every_json_rpc_code_of_ours_has_a_row() -> None:
 def test_every_reason_of_a_refusal_is_listed() -> None:
     for reason in Refusal.model_fields["reason"].annotation.__args__:  # type: ignore[union-attr]
         assert f"`{reason}`" in _page("errors.md"), reason
-
-
-def test_every_setting_has_a_row() -> None:
-    page = _page("settings.md")
-    nested = {f"{name}.{key}" for name, model in SECTIONS for key in model.model_fields}
-    for name in {*nested, *Settings.model_fields}:
-        assert f"| `{name}` |" in page or f"## `{name}`" in page, name
 
 
 def test_every_command_and_option_is_listed() -> None:

@@ -131,6 +131,11 @@ def public_jwk(key: ECKey) -> Json:
     return {**key.as_dict(private=False), "alg": "ES256", "use": "sig"}
 
 
+def variables(prefix: str) -> frozenset[str]:
+    """The names of the environment variables that begin so."""
+    return frozenset(name for name in os.environ if name.startswith(prefix))
+
+
 def _new_key() -> bytes:
     key = ECKey.generate_key("P-256")
     document = {**key.as_dict(private=True), "alg": "ES256", "use": "sig", "kid": key.thumbprint()}

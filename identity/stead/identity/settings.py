@@ -16,10 +16,12 @@ from stead.identity.binding import Binding
 from stead.identity.errors import ConfigurationError
 from stead.identity.flows.client_assertion import ClientIdentity
 from stead.identity.home import Home
-from stead.identity.issuer_settings import ClientAuth, ClientSettings, IssuerSettings, Positive, Strict, identity_of
+from stead.identity.issuer_settings import ClientAuth, IssuerSettings, Positive, Strict, identity_of
+from stead.identity.setting_places import inside
 from stead.identity.workload_settings import TlsSettings, WorkloadSettings, WorkloadTokenSettings
 
 FILE = "stead.yaml"
+PREFIX = "STEAD_"
 
 ClaimName = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_:./-]{0,99}$")]
 ClaimValue = Annotated[str, Field(max_length=500)]
@@ -60,7 +62,7 @@ class Settings(BaseSettings):
     """
 
     model_config = SettingsConfigDict(
-        env_prefix="STEAD_",
+        env_prefix=PREFIX,
         env_nested_delimiter="__",
         extra="forbid",
         frozen=True,
@@ -105,7 +107,7 @@ class Settings(BaseSettings):
     def load(cls, home: Home) -> Self:
         """The settings of this process. Raises `ConfigurationError` that names the key."""
         try:
-            return cls(**_document(home.path / FILE))
+            return cls(**read_file(home.path / FILE))
         except ValidationError as invalid:
             raise _explained(invalid) from None
         except ValueError as malformed:
@@ -113,7 +115,8 @@ class Settings(BaseSettings):
             raise ConfigurationError("A STEAD_ variable is malformed.", hint=str(malformed)) from None
 
 
-def _document(path: Path) -> dict[str, Any]:
+def read_file(path: Path) -> dict[str, Any]:
+    """What the file says, not yet checked; nothing where there is none. Raises `ConfigurationError`."""
     try:
         document = yaml.safe_load(path.read_text())
     except FileNotFoundError:
@@ -132,28 +135,21 @@ def _explained(invalid: ValidationError) -> ConfigurationError:
     place = ".".join(str(part) for part in first["loc"])
     if first["type"] == "extra_forbidden":
         known = _keys_at(first["loc"][:-1])
-        return ConfigurationError(f"There is no setting {place!r}.", hint=_nearest(str(first["loc"][-1]), known))
+        return ConfigurationError(f"There is no setting {place!r}.", hint=nearest_of(str(first["loc"][-1]), known))
     return ConfigurationError(f"The setting {place!r} is wrong: {first['msg']}.")
 
 
-def _nearest(name: str, known: Iterable[str]) -> str:
+def nearest_of(name: str, known: Iterable[str], prefix: str = "") -> str:
+    """Which of the known names was probably meant, as a hint."""
     close = get_close_matches(name, known := sorted(known), 1, 0.5)
-    return f"Did you mean {close[0]!r}?" if close else f"There are: {', '.join(known)}."
+    named = ", ".join(f"{prefix}{each}" for each in known)
+    return f"Did you mean {prefix + close[0]!r}?" if close else f"There are: {named}."
 
 
 def _keys_at(place: tuple[int | str, ...]) -> Iterable[str]:
     model: type[BaseModel] = Settings
     for part in place:
-        model = _SECTIONS.get(part, model) if isinstance(part, str) else model
+        field = model.model_fields.get(part) if isinstance(part, str) else None
+        within = None if field is None else inside(field.annotation)
+        model = model if within is None else within.model
     return model.model_fields
-
-
-_SECTIONS: Mapping[str, type[BaseModel]] = {
-    "issuers": IssuerSettings,
-    "clients": ClientSettings,
-    "login": LoginSettings,
-    "timeouts": TimeoutSettings,
-    "tls": TlsSettings,
-    "workload_token": WorkloadTokenSettings,
-    "workloads": WorkloadSettings,
-}

@@ -16,8 +16,12 @@ trail_app = typer.Typer(help="The identity trail of a task.", no_args_is_help=Tr
 agents_app = typer.Typer(help="The agents that the broker knows.", no_args_is_help=True)
 registry_app = typer.Typer(help="What the broker may plan with.", no_args_is_help=True)
 token_app = typer.Typer(help="Tokens.", no_args_is_help=True)
-for name, group in (("trail", trail_app), ("agents", agents_app), ("registry", registry_app), ("token", token_app)):
-    app.add_typer(group, name=name)
+config_app = typer.Typer(help="What is set in the state directory and the environment.", no_args_is_help=True)
+app.add_typer(trail_app, name="trail")
+app.add_typer(agents_app, name="agents")
+app.add_typer(registry_app, name="registry")
+app.add_typer(token_app, name="token")
+app.add_typer(config_app, name="config")
 
 As = Annotated[str, typer.Option("--as", metavar="USER", help="The sample person who signs in.")]
 
@@ -235,3 +239,27 @@ def token_decode(
     from stead.demo.cli.token import decode
 
     decode(source, json=json)
+
+
+@config_app.command("check")
+def config_check(json: AsJson = False) -> None:
+    """Say whether the settings can be read, which variables set nothing, and which files are not there."""
+    from stead.demo.cli import config
+
+    raise typer.Exit(config.check(json=json))
+
+
+@config_app.command("show")
+def config_show(json: AsJson = False) -> None:
+    """Show every setting as it counts, and whether the environment, the file or nobody said so. Never a secret."""
+    from stead.demo.cli import config
+
+    config.show(json=json)
+
+
+@config_app.command("schema")
+def config_schema() -> None:
+    """Print the JSON Schema of stead.yaml, by which an editor completes and checks it."""
+    from stead.demo.cli import config
+
+    config.schema()

@@ -1,0 +1,61 @@
+"""One example for each section of the settings: a whole `stead.yaml`, which a test loads."""
+
+from collections.abc import Mapping
+
+EXAMPLES: Mapping[str, str] = {
+    "": """
+planner: rules
+dpop: always
+timeouts:
+  connect: 5
+""",
+    "issuers": """
+issuer: https://idp.example/realms/acme
+issuers:
+- issuer: https://idp.example/realms/acme
+  preset: keycloak
+  audiences: {"https://portfolio.example": portfolio}
+  subjects: persons
+""",
+    "issuers.clients": """
+issuer: https://idp.example
+issuers:
+- issuer: https://idp.example
+  preset: okta
+  clients:
+    portfolio-agent:
+      client_id: 0oa1b2c3
+      client_secret_file: /run/secrets/portfolio-agent
+      client_auth: client_secret_post
+""",
+    "login": """
+login:
+  issuer: https://idp.example
+  client_id: stead-web
+  client_secret_file: /run/secrets/stead-web
+""",
+    "tls": """
+tls:
+  certificate: /etc/stead/tls/workload.pem
+  key: /etc/stead/tls/workload-key.pem
+  authorities: /etc/stead/tls/authorities.pem
+  binds: true
+""",
+    "workload_token": """
+workload_token:
+  file: /var/run/secrets/tokens/stead
+  audience: https://idp.example
+""",
+    "workloads": """
+workloads:
+  portfolio-agent:
+    subject: system:serviceaccount:finport:portfolio
+    issuer: https://kubernetes.default.svc
+    jwks_file: /etc/stead/cluster-jwks.json
+""",
+    "timeouts": """
+timeouts:
+  connect: 2
+  read: 120
+""",
+}
