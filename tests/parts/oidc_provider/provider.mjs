@@ -24,6 +24,8 @@ const provider = new Provider(told.issuer, {
   findAccount: async (_ctx, id) => ({ accountId: id, claims: async () => ({ sub: id, name: `Foreign ${id}` }) }),
   features: {
     devInteractions: { enabled: true },
+    // Proofs are asked for only where a client sends one; then with a nonce (RFC 9449 s8).
+    dPoP: { enabled: true, nonceSecret: Buffer.alloc(32, 1), requireNonce: () => true },
     resourceIndicators: {
       enabled: true,
       defaultResource: async (_ctx, _client, oneOf) => (Array.isArray(oneOf) ? oneOf[0] : oneOf),
