@@ -3,6 +3,7 @@
 A hop is opened by `Workload.hop`; which one is open is known by context, so that one client serves concurrent callers.
 """
 
+import re
 import secrets
 import ssl
 from collections.abc import AsyncGenerator, AsyncIterator, Generator, Iterator, MutableMapping
@@ -39,7 +40,10 @@ NEVER_SENT = (
     "tracestate",
     "baggage",
     "forwarded",
+    "via",
 )
+FORWARDED = ("x-forwarded-", "x-real-ip", "x-client-", "x-original-")
+"""Beginnings of names by which one who calls could pass another's request on as its own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,10 +94,14 @@ class OpenHop:
         """Whether `url` lies at the audience: same scheme, host and port, and below its path."""
         try:
             path = urlsplit(url).path
-            return origin(url) == self.origin and (not self.path or f"{path}/".startswith(f"{self.path}/"))
+            below = not self.path or (f"{path}/".startswith(f"{self.path}/") and not _UPWARD.search(path))
+            return below and origin(url) == self.origin
         except InvalidRequest:
             return False
 
+
+_UPWARD = re.compile(r"(^|/)(\.|%2e){1,2}(/|$)|%2f|%5c|\\", re.IGNORECASE)
+"""What another reader of a path may take for a step up, or for a slash (RFC 3986 s5.2.4, s6.2.2)."""
 
 _open: ContextVar[OpenHop | None] = ContextVar("stead_open_hop", default=None)
 
@@ -151,11 +159,15 @@ def authorize(request: _Outgoing) -> OpenHop:
             f"A request was not sent, because it would have left {hop.audience}.",
             hint="A hop's token goes to its audience and nowhere else.",
         )
-    for name in NEVER_SENT:
+    for name in [name for name in request.headers if _is_never_sent(name.lower())]:
         request.headers.pop(name, None)
     request.headers.update(shown(hop.token, request.method, url))
     request.headers["traceparent"] = hop.traceparent
     return hop
+
+
+def _is_never_sent(name: str) -> bool:
+    return name in NEVER_SENT or name.startswith(FORWARDED)
 
 
 def shown(token: AccessToken, method: str, url: str, nonce: str | None = None) -> dict[str, str]:
