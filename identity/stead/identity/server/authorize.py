@@ -72,8 +72,7 @@ def refuse(site: Site, refused: Refused, state: str | None) -> Reply:
 def _needs_consent(site: Site, requested: Requested, person: Person) -> bool:
     if requested.details or "consent" in requested.prompts:
         return True
-    client = requested.client
-    return not client.first_party and not remembers(site.issuer.store, person, client, requested.scopes)
+    return not requested.client.first_party and not remembers(site.issuer.store, person, requested)
 
 
 def _approval(site: Site, requested: Requested, person: Person) -> Approval | None:

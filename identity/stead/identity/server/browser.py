@@ -91,7 +91,8 @@ def sign_in(store: Store, settings: ServerSettings, old_cookie: str | None, subj
     )
     if old_cookie:
         moved = update(schema.interactions).where(schema.interactions.c.browser == digest(old_cookie))
-        store.run(moved.values(browser=digest(cookie)))
+        # Who signed in there was not this person, or not now: each visit asks again what it wanted of a sign-in.
+        store.run(moved.values(browser=digest(cookie), authenticated=False))
         _replace(store, old_cookie, subject, now)
     return cookie, session
 

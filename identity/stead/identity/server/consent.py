@@ -45,7 +45,7 @@ def submit_consent(site: Site, call: Call) -> Reply:
         return _declined(site, visit)
     if visit.requested.details:
         return _approve_payment(site, visit, signed_in, call.form.one("debtor"))
-    remember(site.issuer.store, signed_in.person, visit.requested.client, visit.requested.scopes)
+    remember(site.issuer.store, signed_in.person, visit.requested)
     return answer(site, visit, signed_in, None)
 
 

@@ -90,11 +90,12 @@ pushed = Table(
     Column("expires", Float, nullable=False),
 )
 
-consents = Table(
-    "consents",
+remembered = Table(
+    "remembered_consents",
     metadata,
     Column("subject", String, primary_key=True),
     Column("client_id", String, primary_key=True),
+    Column("audience", String, primary_key=True),
     Column("scope", String, primary_key=True),
 )
 
