@@ -36,6 +36,7 @@ async def test_reading_and_paying_work_with_every_hop_bound(bound: FinPort, alic
     for goal in (PORTFOLIO, PAY):
         answer = await ask_as(alice, goal, approve=True)
         assert answer["state"] == "TASK_STATE_COMPLETED", answer
+        assert all(hop["cnf"].startswith("jkt:") for hop in answer["hops"]), answer["hops"]
 
 
 async def test_a_token_stolen_from_the_wire_is_of_no_use_anywhere(bound: FinPort, alice: Session) -> None:

@@ -33,6 +33,7 @@ async def test_a_portfolio_is_read_on_behalf_of_its_owner_through_two_actors(fin
     assert tool["parent_jti"] == agent["jti"]
     assert all(hop["decision"] == "allow" and hop["confirmed"] for hop in hops)
     assert len({hop["jti"] for hop in hops}) == 3
+    assert {hop["cnf"] for hop in hops} == {None}
 
 
 async def test_market_data_is_asked_by_services_that_name_no_person(finport: FinPort) -> None:
@@ -75,6 +76,8 @@ async def test_a_transfer_waits_for_the_bank_and_moves_money_once(finport: FinPo
     paid = _hop(hops, "transfer-agent", "payments.execute_payment")
     assert (agent["grant"], paid["grant"]) == ("obo", "in-task")
     assert (agent["sub"], paid["sub"]) == ("alice", "nb-1001")
+    assert all(hop["cnf"].startswith("jkt:") for hop in (agent, paid))
+    assert agent["cnf"] != paid["cnf"]
     assert paid["consent_id"]
     assert paid["aud"] == finport.urls["mcp_servers"]["payments"]
 

@@ -31,6 +31,10 @@ class Confirmation:
             raise InvalidToken("The token's cnf claim is malformed.")
         return cls(method, thumbprint)
 
+    def __str__(self) -> str:
+        """As records have it: `jkt:…`, `x5t#S256:…`."""
+        return f"{self.method}:{self.thumbprint}"
+
     def as_claim(self) -> dict[str, str]:
         """The `cnf` claim."""
         return {self.method: self.thumbprint}

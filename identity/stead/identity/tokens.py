@@ -10,6 +10,7 @@ from joserfc.jwk import ECKey
 from stead.identity.addresses import is_confidential
 from stead.identity.binding import Binding
 from stead.identity.clock import Clock, system_clock
+from stead.identity.confirmation import Confirmation
 from stead.identity.driver import TIMEOUT, drive
 from stead.identity.egress import Target
 from stead.identity.errors import (
@@ -230,6 +231,7 @@ def recorded_claims(target: Target, principal: Principal | None, client: ClientI
     return {
         **asked_claims(target, principal, client),
         "act": _actors(said.get("act")),
+        "cnf": _binding(said.get("cnf")),
         **texts,
         "exp": int(expiry) if isinstance(expiry, int | float) else None,
     }
@@ -244,6 +246,13 @@ def asked_claims(target: Target, principal: Principal | None, client: ClientIden
         return asked
     act = None if principal.actor is None else principal.actor.as_claim()
     return {**asked, "iss": principal.issuer, "sub": principal.subject, "name": principal.name, "act": act}
+
+
+def _binding(claim: object) -> str | None:
+    try:
+        return None if claim is None else str(Confirmation.from_claim(claim))
+    except InvalidToken:
+        return None
 
 
 def _actors(claim: object) -> Json | None:

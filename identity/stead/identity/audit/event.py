@@ -65,6 +65,7 @@ class Event:
     scope: str | None = None
     exp: int | None = None
     jti: str | None = None
+    cnf: str | None = None
     consent_id: str | None = None
     decision: str | None = None
     rule: str | None = None

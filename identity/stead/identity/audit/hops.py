@@ -32,6 +32,7 @@ class Hop(BaseModel):
     scope: str | None
     exp: int | None
     jti: str | None
+    cnf: str | None = None
     parent_jti: str | None
     consent_id: str | None
     decision: str | None

@@ -19,7 +19,7 @@ from stead.identity.errors import IdentityError
 from stead.identity.types import Json
 from stead.identity.values import Arrival, Grant, Principal, current_arrival
 
-_CLAIMS = ("iss", "sub", "name", "aud", "scope", "jti")
+_CLAIMS = ("iss", "sub", "name", "aud", "scope", "jti", "cnf")
 
 
 class Journal:
@@ -213,6 +213,7 @@ def _verified(principal: Principal) -> Json:
         "scope": " ".join(sorted(principal.scopes)),
         "exp": principal.expires_at,
         "jti": principal.jti,
+        "cnf": None if principal.confirmation is None else str(principal.confirmation),
     }
 
 

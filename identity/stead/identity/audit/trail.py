@@ -203,6 +203,7 @@ class _Walk:
             scope=token.scope,
             exp=token.exp,
             jti=token.jti,
+            cnf=token.cnf,
             parent_jti=egress.parent_jti if egress is not None and _derived(token, joined) else None,
             consent_id=next((event.consent_id for event in (ingress, egress) if event and event.consent_id), None),
             decision=decided.decision,

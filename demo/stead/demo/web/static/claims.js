@@ -44,6 +44,7 @@ function rows(hop, before) {
     ["exp", value(hop.exp ? Math.floor(hop.exp) : null, hop.exp ? clock(hop.exp) : null)],
     ["jti", value(hop.jti)],
     ["parent_jti", value(hop.parent_jti, hop.parent_jti ? null : "none: this token was not made from another")],
+    hop.cnf ? ["cnf", value(hop.cnf, "bound to its bearer's key")] : null,
     hop.consent_id ? ["consent_id", value(hop.consent_id)] : null,
     ["decision", value(hop.decision)],
     ["rule", value(hop.rule)],
