@@ -69,4 +69,13 @@ MEANINGS: Mapping[str, str] = {
     "timeouts.connect": "For a connection.",
     "timeouts.read": "For the next bytes of a callee; a stream may be silent that long.",
     "timeouts.provider": "For an answer of an identity provider.",
+    "vault": "Where the keys are that secrets at rest (kept tokens) are wrapped by.",
+    "vault.keys": (
+        "`home`: made in the state directory. `file`: `vault.key_file`. `environment`: `STEAD_VAULT_KEYS`, in base64, "
+        "newest first. `transit`: a transit engine of HashiCorp Vault or OpenBao."
+    ),
+    "vault.key_file": "A file of keys, 32 random bytes in base64 each, one a line, newest first.",
+    "vault.transit_url": "The address of the key service; https, or on this machine.",
+    "vault.transit_key": "The name of its key, of an AEAD type such as `aes256-gcm96`.",
+    "vault.transit_token_file": "The file of the token by which the service lets us encrypt and decrypt.",
 }

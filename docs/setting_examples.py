@@ -58,4 +58,10 @@ timeouts:
   connect: 2
   read: 120
 """,
+    "vault": """
+vault:
+  keys: transit
+  transit_url: https://vault.example:8200
+  transit_token_file: /run/secrets/vault-token
+""",
 }

@@ -24,7 +24,7 @@ from stead.identity.home import Home
 from stead.identity.peek import peek_claims
 from stead.identity.types import ASGIApp, Json
 from stead.identity.values import AccessToken, Actor, Grant, Principal
-from stead.identity.vault import Vault
+from stead.identity.vaults import VaultSettings, open_vault
 from stead.identity.workload import Workload
 from stead.mcp_servers.finport import MCP_SERVERS
 from tests.agents.town import Town, challenge_of, error_of, serving, state, town
@@ -118,7 +118,7 @@ async def test_the_receiver_can_be_named_looked_up_and_dismissed(place: Town) ->
 
 
 def _kept(place: Town, owner: str, task: str) -> Json:
-    vault = Vault(place.home.database("transfer-agent-vault"), place.home.secret("transfer-agent-vault"))
+    vault = open_vault(place.home, VaultSettings(), "transfer-agent-vault")
     try:
         kept = vault.get(owner, task, "subject")
     finally:
@@ -169,7 +169,7 @@ def _caller(**more: Any) -> Principal:
     ],
 )
 async def test_no_other_token_renews_what_is_kept(home: Home, other: dict[str, Any]) -> None:
-    async with opened(home, "transfer-agent") as storage:
+    async with opened(home, "transfer-agent", VaultSettings()) as storage:
         parking = Parking(cast(Workload, None), storage, 600)
         record = Record("t", "m", "send", {}, _caller(), None, None, 0)
         parking.keep(record, record.principal)

@@ -80,8 +80,8 @@ def test_an_entry_moved_to_another_task_cannot_be_unsealed(vault: Vault, tmp_pat
     vault.put(ALICE, "t", "subject", b"hers")
     vault.put(BOB, "t", "subject", b"his")
     with sqlite3.connect(tmp_path / "vault.db") as database:
-        first, second = (row[0] for row in database.execute("SELECT sealed FROM secrets ORDER BY place"))
-        database.execute("UPDATE secrets SET sealed = CASE sealed WHEN ? THEN ? ELSE ? END", (first, second, first))
+        first, second = (row[0] for row in database.execute("SELECT sealed FROM entries ORDER BY place"))
+        database.execute("UPDATE entries SET sealed = CASE sealed WHEN ? THEN ? ELSE ? END", (first, second, first))
     database.close()
     for owner in (ALICE, BOB):
         with pytest.raises(ConfigurationError):
@@ -91,7 +91,9 @@ def test_an_entry_moved_to_another_task_cannot_be_unsealed(vault: Vault, tmp_pat
 def test_another_secret_unseals_nothing(vault: Vault, tmp_path: Path) -> None:
     vault.put(ALICE, "t", "subject", b"hers")
     other = Vault(tmp_path / "vault.db", bytes(32))
-    assert other.get(ALICE, "t", "subject") is None
+    with pytest.raises(ConfigurationError, match="not at hand") as refused:
+        other.get(ALICE, "t", "subject")
+    assert "Put that key back" in str(refused.value.hint)
     other.close()
 
 

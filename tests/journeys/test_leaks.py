@@ -13,7 +13,7 @@ import sqlite3
 import time
 import urllib.parse
 import zlib
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, closing
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -26,6 +26,7 @@ from a2a.types import TaskState
 from stead.demo.cli.ask import ask_as
 from stead.demo.cli.broker import ENDED, Broker, challenges
 from stead.demo.cli.session import Session, signed_in
+from stead.identity import vaults
 from stead.identity.driver import drive
 from stead.identity.errors import ConfigurationError
 from stead.identity.flows import ClientIdentity, Metadata, begin, discover, redeem, validate_callback
@@ -38,6 +39,8 @@ from stead.identity.samples import ALICE, BOB
 from stead.identity.server import ServerSettings
 from stead.identity.settings import Settings
 from stead.identity.values import AccessToken
+from stead.identity.vault_keys import Wrapped
+from stead.identity.vaults import VaultSettings
 from tests.journeys.finport import FinPort, start_network
 from tests.journeys.leaks import Search, told
 from tests.journeys.processes import kill
@@ -321,6 +324,22 @@ async def test_no_file_of_the_network_holds_a_token(left: Left) -> None:
     search = Search(left.canary, *left.secrets)
     found = search.folder(left.alive) | search.folder(left.ended)
     assert not found, told(found)
+
+
+async def test_no_database_of_a_network_in_the_middle_of_a_task_holds_a_plain_key(left: Left) -> None:
+    home = Home(left.alive)
+    databases = b"".join(path.read_bytes() for path in home.folder("data").iterdir())
+    data_keys = [key for name in vaults.names(home) for key in _data_keys(home, name)]
+    wrapping = [path.read_bytes() for path in home.folder("secrets").iterdir()]
+    assert len(data_keys) > len(vaults.names(home)) >= 3, "a task was waiting: there is more than each naming key"
+    assert not any(key in databases or key.hex().encode() in databases for key in (*data_keys, *wrapping))
+
+
+def _data_keys(home: Home, name: str) -> Iterator[bytes]:
+    service = VaultSettings().service(home, name)
+    with closing(sqlite3.connect(home.database(name))) as database:
+        for place, by, sealed in database.execute("SELECT place, wrapped_by, wrapped FROM data_keys"):
+            yield service.unwrap(Wrapped(by, sealed), place)
 
 
 async def test_no_page_answer_export_or_output_holds_a_token(left: Left) -> None:

@@ -29,7 +29,7 @@ from stead.broker.executor.tools import Tools
 from stead.broker.planner import planner
 from stead.broker.registry import Catalogue, Registry, Status
 from stead.identity.types import ASGIApp
-from stead.identity.vault import Vault
+from stead.identity.vaults import open_vault
 from stead.identity.workload import Workload
 
 NAME = "broker"
@@ -46,9 +46,7 @@ def broker_app(workload: Workload) -> ASGIApp:
     engine = _engine(workload)
     board, requests, attempts = TaskBoard(engine), Requests(engine), Attempts(engine)
     registry = Registry(workload, Catalogue(engine))
-    subjects = Subjects(
-        Vault(workload.home.database(f"{NAME}-vault"), workload.home.secret(f"{NAME}-vault")), workload.verifier
-    )
+    subjects = Subjects(open_vault(workload.home, settings.vault, f"{NAME}-vault"), workload.verifier)
     office = Office(
         workload=workload,
         registry=registry,

@@ -114,7 +114,7 @@ def _shown(name: str, value: object, dumped: Any) -> Any:
 
 def _unknown_variables() -> Iterator[Doubt]:
     """No error: a container platform makes variables of its own for a service that is called stead."""
-    known = {"HOME", *(name.upper() for name in Settings.model_fields)}
+    known = {"HOME", "VAULT_KEYS", *(name.upper() for name in Settings.model_fields)}
     for variable in sorted(variables(PREFIX)):
         name = variable.removeprefix(PREFIX).partition("__")[0].upper()
         if name not in known:

@@ -80,6 +80,32 @@ class Home:
         """32 random bytes, made at the first call."""
         return self._once(f"secrets/{name}", lambda: secrets.token_bytes(32))
 
+    def secrets(self, name: str) -> list[bytes]:
+        """All secrets of that name that are not retired, newest first; one is made when there is none."""
+        paths = self._secrets(name)
+        return [path.read_bytes() for path in paths] if paths else [self.secret(name)]
+
+    def first_secret(self, name: str) -> bytes | None:
+        """The secret that `secret` made; None where it was not, or is retired."""
+        path = self.path / "secrets" / name
+        return path.read_bytes() if path.exists() else None
+
+    def renew_secret(self, name: str) -> None:
+        """Makes a newer secret of that name; the older ones stay, until they are retired."""
+        newest = _number(self._secrets(name)[0]) if self._secrets(name) else 0
+        self._write(f"secrets/{name}.{newest + 1}", secrets.token_bytes(32), replace=False)
+
+    def retire_secrets(self, name: str) -> None:
+        """Deletes all but the newest secret of that name."""
+        for path in self._secrets(name)[1:]:
+            path.unlink(missing_ok=True)
+
+    def _secrets(self, name: str) -> list[Path]:
+        folder = self._folder("secrets")
+        numbered = [path for path in folder.glob(f"{name}.*") if path.suffix[1:].isdecimal()]
+        first = [folder / name] if (folder / name).exists() else []
+        return sorted([*numbered, *first], key=_number, reverse=True)
+
     def database(self, name: str) -> Path:
         """The path of a SQLite database; its folder exists."""
         return self._folder("data") / f"{name}.db"
@@ -134,6 +160,15 @@ def public_jwk(key: ECKey) -> Json:
 def variables(prefix: str) -> frozenset[str]:
     """The names of the environment variables that begin so."""
     return frozenset(name for name in os.environ if name.startswith(prefix))
+
+
+def vault_keys_of_environment() -> list[str]:
+    """The keys of `STEAD_VAULT_KEYS`, separated by spaces or commas, newest first."""
+    return os.environ.get("STEAD_VAULT_KEYS", "").replace(",", " ").split()
+
+
+def _number(path: Path) -> int:
+    return int(path.suffix[1:]) if path.suffix[1:].isdecimal() else 1
 
 
 def _new_key() -> bytes:

@@ -84,7 +84,7 @@ class Runtime:
     @asynccontextmanager
     async def lifespan(self) -> AsyncGenerator[None, None]:
         """Opens what is kept, takes up what the last process left, and at the end puts everything down again."""
-        async with opened(self.workload.home, self.workload.name) as storage:
+        async with opened(self.workload.home, self.workload.name, self.workload.settings.vault) as storage:
             self._parking = Parking(self.workload, storage, self._patience)
             await self._take_up()
             try:

@@ -14,6 +14,7 @@ from stead.agents.kit.calls import Calls, metadata
 from stead.agents.kit.challenges import Challenges
 from stead.identity.home import Home
 from stead.identity.vault import Vault
+from stead.identity.vaults import VaultSettings, open_vault
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,10 +29,10 @@ class Storage:
 
 
 @asynccontextmanager
-async def opened(home: Home, name: str) -> AsyncGenerator[Storage, None]:
+async def opened(home: Home, name: str, keys: VaultSettings) -> AsyncGenerator[Storage, None]:
     """The storage of the agent `name`; made at the first start."""
     engine = sqlite(home.database(name))
-    vault = Vault(home.database(f"{name}-vault"), home.secret(f"{name}-vault"))
+    vault = open_vault(home, keys, f"{name}-vault")
     try:
         async with engine.begin() as connection:
             await connection.run_sync(metadata.create_all)

@@ -15,6 +15,7 @@ app = typer.Typer(
 trail_app = typer.Typer(help="The identity trail of a task.", no_args_is_help=True)
 agents_app = typer.Typer(help="The agents that the broker knows.", no_args_is_help=True)
 registry_app = typer.Typer(help="What the broker may plan with.", no_args_is_help=True)
+vault_app = typer.Typer(help="Secrets at rest.", no_args_is_help=True)
 token_app = typer.Typer(help="Tokens.", no_args_is_help=True)
 config_app = typer.Typer(help="What is set in the state directory and the environment.", no_args_is_help=True)
 app.add_typer(trail_app, name="trail")
@@ -22,6 +23,7 @@ app.add_typer(agents_app, name="agents")
 app.add_typer(registry_app, name="registry")
 app.add_typer(token_app, name="token")
 app.add_typer(config_app, name="config")
+app.add_typer(vault_app, name="vault")
 
 As = Annotated[str, typer.Option("--as", metavar="USER", help="The sample person who signs in.")]
 
@@ -263,3 +265,23 @@ def config_schema() -> None:
     from stead.demo.cli import config
 
     config.schema()
+
+
+@vault_app.command("status")
+def vault_status(json: AsJson = False) -> None:
+    """Show by which key each vault of the state directory is sealed."""
+    from stead.demo.cli import vault
+
+    vault.status(json=json)
+
+
+@vault_app.command("rotate")
+def vault_rotate(
+    name: Annotated[str | None, typer.Argument(help="One vault, such as broker; without it, all.")] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with the newest key; make none.")] = False,
+    json: AsJson = False,
+) -> None:
+    """Move secrets at rest to a new key, while the network runs, and retire the old one."""
+    from stead.demo.cli import vault
+
+    raise typer.Exit(vault.rotate_all(name, resume=resume, json=json))

@@ -17,7 +17,7 @@ from stead.demo.web.session import Session, Sessions
 from stead.demo.web.turns import Turn
 from stead.identity.errors import IdentityError
 from stead.identity.types import Json
-from stead.identity.vault import Vault
+from stead.identity.vaults import open_vault
 from stead.identity.workload import Workload
 
 COOKIE = "finport"
@@ -32,7 +32,7 @@ class Site:
     def __init__(self, workload: Workload) -> None:
         self.workload = workload
         self.provider = Provider.of(workload)
-        self.vault = Vault(workload.home.database("web-vault"), workload.home.secret("web-vault"))
+        self.vault = open_vault(workload.home, workload.settings.vault, "web-vault")
         self.sessions = Sessions(workload.home.database("web"), workload.home.secret("web-session"), workload.clock)
         self.credentials = Credentials(workload, self.provider, self.vault)
         self.login = Login(workload, self.provider, self.sessions, self.vault, self.credentials)

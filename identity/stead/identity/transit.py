@@ -1,0 +1,111 @@
+"""Data keys wrapped by a key service: HashiCorp Vault's and OpenBao's transit engine, over HTTP.
+
+The wrapping key never leaves the service, which sees data keys only, never a secret of anybody.
+"""
+
+import base64
+import binascii
+import re
+from pathlib import Path
+from typing import Any, Self
+
+import httpx
+
+from stead.identity.driver import no_cookies, tls
+from stead.identity.errors import ConfigurationError, ProviderUnavailable
+from stead.identity.types import Json
+from stead.identity.vault_keys import Wrapped
+
+TIMEOUT = 5.0
+"""Seconds. A service that is away is an error of the call that needed it, not a pause of the process."""
+
+MAX_ANSWER = 65_536
+
+_CIPHERTEXT = re.compile(r"vault:(v[1-9][0-9]{0,8}):[A-Za-z0-9+/=]{1,8192}")
+
+
+class TransitKeys:
+    """One key of a transit engine. `token_file` is read at each call, because agents renew it in place.
+
+    Wrapped keys are bound to `purpose` and to their place by the service's `associated_data` (AEAD keys only).
+    """
+
+    def __init__(self, url: str, key: str, token_file: Path, purpose: str, client: httpx.Client | None = None) -> None:
+        self._base = f"{url.rstrip('/')}/v1/transit"
+        self._key = key
+        self._token_file = token_file
+        self._purpose = purpose.encode()
+        self._client = client or httpx.Client(
+            verify=tls(), timeout=TIMEOUT, trust_env=False, follow_redirects=False, cookies=no_cookies()
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._client.close()
+
+    def current(self) -> str:
+        version = self._ask("GET", f"keys/{self._key}").get("latest_version")
+        if type(version) is not int or version < 1:
+            raise ProviderUnavailable("The key service does not say which version of its key is the newest.")
+        return self._named(f"v{version}")
+
+    def wrap(self, key: bytes, context: bytes) -> Wrapped:
+        plain = base64.b64encode(key).decode()
+        answer = self._ask("POST", f"encrypt/{self._key}", plaintext=plain, associated_data=self._bound(context))
+        match = _CIPHERTEXT.fullmatch(str(answer.get("ciphertext")))
+        if match is None:
+            raise ProviderUnavailable("The key service gave no wrapped key.")
+        return Wrapped(self._named(match[1]), match[0].encode())
+
+    def unwrap(self, wrapped: Wrapped, context: bytes) -> bytes:
+        if wrapped.by.partition(":")[0] != self._key:
+            raise ConfigurationError(
+                f"The vault was sealed by the key {wrapped.by}, not by {self._key} of the key service.",
+                hint="Set vault.keys back to what it was, rotate, and change it then.",
+            )
+        text = wrapped.sealed.decode("ascii", "replace")
+        answer = self._ask("POST", f"decrypt/{self._key}", ciphertext=text, associated_data=self._bound(context))
+        try:
+            return base64.b64decode(str(answer.get("plaintext")), validate=True)
+        except binascii.Error:
+            raise ProviderUnavailable("The key service gave no key.") from None
+
+    def _named(self, version: str) -> str:
+        return f"{self._key}:{version}"
+
+    def _bound(self, context: bytes) -> str:
+        return base64.b64encode(b"stead vault|" + self._purpose + b"|" + context).decode()
+
+    def _ask(self, method: str, path: str, **members: str) -> Json:
+        headers = {"x-vault-token": self._token(), "x-vault-request": "true"}
+        try:
+            reply = self._client.request(method, f"{self._base}/{path}", json=members or None, headers=headers)
+        except httpx.HTTPError:
+            # Its text may quote the request.
+            raise ProviderUnavailable("The key service cannot be reached.", hint="Check vault.transit_url.") from None
+        return _read(reply)
+
+    def _token(self) -> str:
+        try:
+            return self._token_file.read_text().strip()
+        except (OSError, UnicodeDecodeError):
+            raise ConfigurationError("The file of vault.transit_token_file cannot be read.") from None
+
+
+def _read(reply: httpx.Response) -> Json:
+    if reply.status_code in (400, 403, 404):
+        raise ConfigurationError(
+            f"The key service refused (status {reply.status_code}).",
+            hint="Check vault.transit_key, that it is an AEAD key, and the token's policy.",
+        )
+    if reply.status_code != 200 or len(reply.content) > MAX_ANSWER:
+        raise ProviderUnavailable(f"The key service answered with status {reply.status_code}.")
+    try:
+        data: Any = reply.json()["data"]
+    except (ValueError, KeyError, TypeError, RecursionError):
+        data = None
+    if not isinstance(data, dict):
+        raise ProviderUnavailable("The key service gave no usable answer.")
+    return data
