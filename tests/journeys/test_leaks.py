@@ -266,13 +266,20 @@ async def commands(finport: FinPort, left: Left, task: str) -> None:
         ("trail", "export", task, "--mermaid"),
         ("trail", "export", task, "--svg"),
         ("trail", "show", task),
-        ("trail", "verify", "--json"),
+        ("trail", "verify", "--as", "admin", "--json"),
+        ("trail", "who", "--task", task),
+        ("trail", "for", "--user", "alice"),
+        ("trail", "events", "raw"),
+        ("trail", "events", "ocsf"),
+        ("trail", "keys"),
+        ("vault", "rotate", "--json"),
+        ("vault", "status", "--json"),
         ("registry", "list", "--json", "--as", "admin"),
         ("agents", "show", "transfer", "--json"),
     ):
         code, out, err = await finport.stead(*words)
         assert code == 0, (words, err)
-        left.said[f"stead {words[:2]}"] = out.encode() + err.encode()
+        left.said[f"stead {words[:3]}"] = out.encode() + err.encode()
 
 
 async def web(finport: FinPort, left: Left, task: str) -> None:
