@@ -24,7 +24,7 @@ MEANINGS: Mapping[str, str] = {
     "issuers.audience_list": "Whether `aud` may be a list. By default it names one audience.",
     "issuers.tolerated_headers": "Header members that are ignored instead of refused, such as `x5t`.",
     "issuers.preset": "What product it is: fills in what differs from our own profile, unless said otherwise.",
-    "issuers.required_claims": "Claims that must be exactly so, such as the tenant: `{tid: …}`.",
+    "issuers.required_claims": "Claims that must be so, by one value or a list: `{tid: …}`, `{typ: [Bearer, DPoP]}`.",
     "issuers.audiences": "What services are called in its tokens, by their address; the address itself when not named.",
     "issuers.scope_names": "What it calls our scopes: ours, then its own.",
     "issuers.role_scopes": "The scopes that a service has by a role of its token: the role, then our scope.",

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from stead.identity.errors import InvalidToken
 
 JKT, X5T = "jkt", "x5t#S256"
+_METHODS = (JKT, X5T, "jwk", "jwe", "kid", "jku", "osc")
 _SHA256 = re.compile(r"[A-Za-z0-9_-]{43}")
 
 
@@ -22,11 +23,14 @@ class Confirmation:
 
     @classmethod
     def from_claim(cls, claim: object) -> "Confirmation":
-        """Reads a `cnf` claim. Raises `InvalidToken` for one that names no key, several, or in a way not known here."""
-        members = dict(claim) if isinstance(claim, Mapping) else {}
-        if len(members) != 1 or not members.keys() <= {JKT, X5T}:
+        """Reads a `cnf` claim. Raises `InvalidToken` for one that names no key, several, or in a way not known here.
+
+        Members that name no key are passed over (RFC 7800 s3.1): Keycloak notes there how the key was shown.
+        """
+        named = {} if not isinstance(claim, Mapping) else {name: claim[name] for name in _METHODS if name in claim}
+        if len(named) != 1 or not named.keys() <= {JKT, X5T}:
             raise InvalidToken("The token is bound to its bearer in a way that is not known here.")
-        method, thumbprint = members.popitem()
+        method, thumbprint = named.popitem()
         if not isinstance(thumbprint, str) or not _SHA256.fullmatch(thumbprint):
             raise InvalidToken("The token's cnf claim is malformed.")
         return cls(method, thumbprint)

@@ -9,7 +9,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from stead.identity.errors import ConfigurationError
 from stead.identity.flows.client_assertion import ClientIdentity
@@ -20,6 +20,7 @@ from stead.identity.trust import ActorBy, Subjects, TrustedIssuer
 from stead.identity.values import Secret
 
 Positive = Annotated[float, Field(gt=0)]
+Values = Annotated[tuple[str, ...], BeforeValidator(lambda said: (said,) if isinstance(said, str) else said)]
 ClientAuth = Literal["private_key_jwt", "client_secret_basic", "client_secret_post", "none"]
 Preset = Literal["stead", "keycloak", "entra", "okta", "auth0"]
 
@@ -29,7 +30,7 @@ _KEYCLOAK: Mapping[str, Any] = {
     "roles": "realm_access.roles",
     "typ": "JWT",
     "audience_list": True,
-    "required_claims": {"typ": "Bearer"},
+    "required_claims": {"typ": ("Bearer", "DPoP")},
     "services": {"preferred_username": "service-account-.+"},
     "actor": "client",
     "target_by": "audience",
@@ -43,7 +44,7 @@ _ENTRA: Mapping[str, Any] = {
     "typ": "JWT",
     "max_lifetime": 86_400,
     "tolerated_headers": frozenset({"x5t"}),
-    "required_claims": {"ver": "2.0"},
+    "required_claims": {"ver": ("2.0",)},
     "services": {"idtyp": "app"},
     "actor": "client",
     "dialect": "entra",
@@ -103,7 +104,7 @@ class IssuerSettings(Strict):
     max_lifetime: Positive = 3600
     audience_list: bool = False
     tolerated_headers: frozenset[str] = frozenset()
-    required_claims: Mapping[str, str] = {}
+    required_claims: Mapping[str, Values] = {}
     audiences: Mapping[str, str] = {}
     scope_names: Mapping[str, str] = {}
     role_scopes: Mapping[str, str] = {}

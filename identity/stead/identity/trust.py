@@ -16,10 +16,11 @@ class TrustedIssuer:
 
     `roles` may be a path (`realm_access.roles`). Without `jwks_uri` the issuer's metadata names the keys (RFC 8414).
     `audiences` says what services are called in its tokens where not by their address, `scope_names` what it calls our
-    scopes, `required_claims` what every access token of it says exactly. A token is a service's own where a claim of
-    `services` matches its pattern, or subject and client are the same; `role_scopes` are the scopes that a service has
-    by its roles. `allowed_scopes` is the ceiling of what its tokens are good for here, `subjects` whose they may be.
-    `actor`: an issuer that writes no `act` is taken to mean its `client`, unless that is one at which people sign in.
+    scopes, `required_claims` what every access token of it says, one of the values each. A token is a service's own
+    where a claim of `services` matches its pattern, or subject and client are the same; `role_scopes` are the scopes
+    that a service has by its roles. `allowed_scopes` is the ceiling of what its tokens are good for here, `subjects`
+    whose they may be. `actor`: an issuer that writes no `act` is taken to mean its `client`, unless that is one at
+    which people sign in.
     """
 
     issuer: str
@@ -34,7 +35,7 @@ class TrustedIssuer:
     max_lifetime: float = 3600
     audience_list: bool = False
     tolerated_headers: frozenset[str] = frozenset()
-    required_claims: Mapping[str, str] = field(default_factory=dict)
+    required_claims: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     audiences: Mapping[str, str] = field(default_factory=dict)
     scope_names: Mapping[str, str] = field(default_factory=dict)
     role_scopes: Mapping[str, str] = field(default_factory=dict)

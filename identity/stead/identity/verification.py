@@ -66,8 +66,8 @@ class TokenPolicy:
     `tolerated_headers` are header members that a foreign issuer adds and that are ignored (`x5t`); `audience_list`
     admits an `aud` that holds others beside the audience, as RFC 7519 does and our own profile does not. `bound` admits
     a token that is bound to a key, for a caller who then asks for proof: a bound token alone is a stolen one.
-    `claims` must be exactly so: they tell an issuer's access tokens from its others, and its tenants apart. For
-    `algorithms` and `unnamed` see `SignaturePolicy`.
+    `claims` must each have one of the values: they tell an issuer's access tokens from its others, and its tenants
+    apart. For `algorithms` and `unnamed` see `SignaturePolicy`.
     """
 
     issuer: str
@@ -79,7 +79,7 @@ class TokenPolicy:
     required: tuple[str, ...] = ("sub", "client_id", "jti")
     audience_list: bool = False
     bound: bool = False
-    claims: Mapping[str, str] = field(default_factory=dict)
+    claims: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     tolerated_headers: frozenset[str] = frozenset()
     unnamed: bool = False
 
@@ -282,8 +282,8 @@ def _check_names(claims: Mapping[str, Any], policy: TokenPolicy) -> None:
 
 
 def _check_required(claims: Mapping[str, Any], policy: TokenPolicy) -> None:
-    for name, value in policy.claims.items():
-        if claims.get(name) != value:
+    for name, values in policy.claims.items():
+        if claims.get(name) not in values:
             raise InvalidToken(f"The token's {name} claim is not what it has to be here.")
 
 

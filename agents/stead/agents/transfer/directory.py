@@ -13,6 +13,7 @@ from pathlib import Path
 from stead.identity.errors import ConfigurationError, InvalidRequest
 from stead.identity.home import Home
 from stead.identity.samples import ALICE, ALICE_BROKERAGE, BOB, CAROL, PERSONS
+from stead.identity.settings import Settings
 
 _TABLES = (
     "CREATE TABLE IF NOT EXISTS payees (issuer TEXT NOT NULL, subject TEXT NOT NULL, alias TEXT NOT NULL,"
@@ -58,11 +59,12 @@ class Directory:
     def of(cls, home: Home) -> "Directory":
         """The directory in a state directory, with the samples of its network; what is there already stays."""
         directory, network = cls(home.database("transfer-directory")), home.network
+        company = Settings.load(home).issuer or network.corporate_idp
         with directory._open() as database:
             database.executemany(
                 "INSERT OR IGNORE INTO payees VALUES (?, ?, ?, ?, ?)",
                 [
-                    (network.corporate_idp, payer, one.alias, one.name, one.iban)
+                    (company, payer, one.alias, one.name, one.iban)
                     for payer, payees in _PAYEES.items()
                     for one in payees
                 ],
@@ -70,7 +72,7 @@ class Directory:
             database.executemany(
                 "INSERT OR IGNORE INTO links VALUES (?, ?, ?, ?)",
                 [
-                    (network.corporate_idp, person.username, network.bank_idp, person.bank_subject)
+                    (company, person.username, network.bank_idp, person.bank_subject)
                     for person in PERSONS
                     if person.bank_subject
                 ],

@@ -13,6 +13,8 @@ from stead.identity.errors import IdentityError
 from stead.identity.values import Grant
 from stead.identity.workload import Workload
 
+EDGES_ENDPOINT = "stead_edges_endpoint"
+"""Where an issuer tells a client its edges; no registered metadata has such a thing."""
 FRESH = 10.0
 """Seconds for which edges are believed. Advisory: the authorization server and the callee decide at the call."""
 
@@ -33,8 +35,18 @@ class Edges:
 
         Raises `EdgesUnknown` when the authorization server did not say yet.
         """
+        if await self._untold():
+            return candidates
         known = await self._current()
         return tuple(candidate for candidate in candidates if _allowed(candidate, known))
+
+    async def _untold(self) -> bool:
+        """Other products do not tell a client what it may ask for: what it may not, it learns when it asks."""
+        try:
+            metadata = await self.workload.metadata()
+        except IdentityError:
+            return False
+        return EDGES_ENDPOINT not in metadata.document
 
     def forget(self) -> None:
         """Asks anew at the next occasion: the registry changed, and the edges with it perhaps."""

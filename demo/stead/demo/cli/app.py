@@ -18,12 +18,14 @@ registry_app = typer.Typer(help="What the broker may plan with.", no_args_is_hel
 vault_app = typer.Typer(help="Secrets at rest.", no_args_is_help=True)
 token_app = typer.Typer(help="Tokens.", no_args_is_help=True)
 config_app = typer.Typer(help="What is set in the state directory and the environment.", no_args_is_help=True)
+idp_app = typer.Typer(help="Another identity provider in place of the embedded one.", no_args_is_help=True)
 app.add_typer(trail_app, name="trail")
 app.add_typer(agents_app, name="agents")
 app.add_typer(registry_app, name="registry")
 app.add_typer(token_app, name="token")
 app.add_typer(config_app, name="config")
 app.add_typer(vault_app, name="vault")
+app.add_typer(idp_app, name="idp")
 
 As = Annotated[str, typer.Option("--as", metavar="USER", help="The sample person who signs in.")]
 
@@ -285,3 +287,18 @@ def vault_rotate(
     from stead.demo.cli import vault
 
     raise typer.Exit(vault.rotate_all(name, resume=resume, json=json))
+
+
+@idp_app.command("setup")
+def idp_setup(
+    product: Annotated[str, typer.Argument(metavar="PRODUCT", help="keycloak")],
+    issuer: Annotated[str, typer.Option("--issuer", metavar="URL", help="The issuer, as its tokens will name it.")],
+    out: Annotated[str, typer.Option("--out", metavar="FOLDER", help="Where to write the files.")] = ".",
+    json: AsJson = False,
+) -> None:
+    """Write the provider's configuration for this network, and the stead.yaml to go with it."""
+    from pathlib import Path
+
+    from stead.demo.cli import idp
+
+    idp.setup(product, issuer, Path(out), json=json)

@@ -18,6 +18,7 @@ from stead.demo.network.occupancy import forget, occupying
 from stead.identity.errors import ConfigurationError
 from stead.identity.home import Home, Network
 from stead.identity.serving import listen, origin, serve
+from stead.identity.settings import Settings
 
 _READY_WITHIN = 60.0
 _YOUNG = 3.0
@@ -94,6 +95,12 @@ class Running:
         return self.home.folder("logs") / f"{'-'.join(service.command)}.log"
 
 
+def _needed(home: Home) -> list[Service]:
+    """Everything but the company's own provider where another one is in its place."""
+    elsewhere = Settings.load(home).issuer not in (None, home.network.corporate_idp)
+    return [one for one in SERVICES if not (elsewhere and one.place == "corporate_idp")]
+
+
 def _tail(child: Child) -> str:
     return "\n".join(f"  {line}" for line in child.last_lines()) or "  (it printed nothing)"
 
@@ -119,7 +126,7 @@ def running(home: Home, *, fresh: bool = False, tell: Tell | None = None) -> Ite
         network_running = Running(home, network_of(home, fresh=fresh), tell or _to_stderr)
         preload()
         try:
-            for service in SERVICES:
+            for service in _needed(home):
                 network_running.start(service)
             network_running.await_ready()
             yield network_running

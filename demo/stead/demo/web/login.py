@@ -15,6 +15,7 @@ from stead.identity.errors import ConfigurationError, GrantRefused, IdentityErro
 from stead.identity.flows.authorization_code import AuthorizationRequest, begin, redeem, validate_callback
 from stead.identity.flows.client_assertion import ClientIdentity
 from stead.identity.flows.revocation import revoke
+from stead.identity.flows.wire import host
 from stead.identity.values import RefreshToken
 from stead.identity.vault import Vault
 from stead.identity.workload import Workload
@@ -42,12 +43,13 @@ class Provider:
         """The provider that the settings name, else the network's own."""
         login, network = workload.settings.login, workload.home.network
         if login is None:
+            described, is_ours = workload.settings.described(workload.issuer), workload.issuer == network.corporate_idp
             return cls(
-                client=_bound(workload.client_of(network.corporate_idp), workload),
-                name="FinPort Identity",
+                client=_bound(workload.client, workload),
+                name="FinPort Identity" if is_ours else host(workload.issuer),
                 scopes=("openid", "profile", BROKER_SCOPE, REGISTRY_SCOPE, TRAIL_SCOPE),
-                resources=(network.broker, network.trail),
-                algorithms=("ES256",),
+                resources=(network.broker, network.trail) if described.target_by == "resource" else (),
+                algorithms=described.algorithms,
             )
         return cls(
             client=_bound(login.client(workload.home), workload),
@@ -108,7 +110,8 @@ class Login:
             algorithms=self._provider.algorithms,
         )
         tokens = await self._workload.run(flow)
-        subject, name = _person(tokens.id_token or {})
+        described = self._workload.settings.described(self._provider.issuer)
+        subject, name = _person(tokens.id_token or {}, described.subject)
         new_cookie, session = self._sessions.begin(self._provider.issuer, subject, name)
         self._credentials.keep(
             session, tokens, next(iter(self._provider.resources), self._workload.home.network.broker)
@@ -140,9 +143,9 @@ class Login:
             return
 
 
-def _person(claims: Mapping[str, Any]) -> tuple[str, str]:
-    """Subject and display name of an ID token."""
-    subject = claims.get("sub")
+def _person(claims: Mapping[str, Any], named_by: str) -> tuple[str, str]:
+    """Subject and display name of an ID token, in which the claim `named_by` names the person as access tokens do."""
+    subject = claims.get(named_by)
     if not isinstance(subject, str) or not subject:
         raise InvalidToken("The provider did not say who signed in.")
     for name in ("name", "preferred_username", "email"):

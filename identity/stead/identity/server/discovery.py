@@ -21,6 +21,7 @@ _ENDPOINTS = {
     "userinfo_endpoint": "/userinfo",
     "end_session_endpoint": "/logout",
     CLIENT_KEYS: "/client-keys",
+    "stead_edges_endpoint": "/edges",
 }
 
 

@@ -55,5 +55,5 @@ def holdings_server(custody: Custody) -> Server:
 
 def holdings_app(workload: Workload) -> ASGIApp:
     """The server with the sample customers, for the network's launcher."""
-    custody = seeded(workload.home.database(workload.name), workload.home.network.corporate_idp)
+    custody = seeded(workload.home.database(workload.name), workload.issuer)
     return holdings_server(custody).app(workload)

@@ -157,9 +157,14 @@ class Desk:
         workload = self._workload
         code = validate_callback(request, pairs)
         metadata = await workload.metadata()
-        tokens = await workload.run(redeem(workload.client, metadata, request, code, now=workload.clock()))
+        described = workload.settings.described(request.issuer)
+        flow = redeem(workload.client, metadata, request, code, now=workload.clock(), algorithms=described.algorithms)
+        tokens = await workload.run(flow)
         claims = tokens.id_token or {}
-        return Visitor(request.issuer, str(claims["sub"]), str(claims.get("name", claims["sub"])))
+        subject = claims.get(described.subject)
+        if not isinstance(subject, str) or not subject:
+            raise InvalidToken("The provider did not say who signed in.")
+        return Visitor(request.issuer, subject, str(claims.get("name", subject)))
 
     # ---- do they agree?
 

@@ -1,0 +1,49 @@
+"""`stead idp`: what another identity provider must be told before the network can live on it."""
+
+import json as jsonlib
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import yaml
+
+from stead.demo.cli.output import emit, say, tell
+from stead.demo.idp import keycloak
+from stead.demo.idp.demand import Demand, demand_of
+from stead.demo.network.addresses import network_of
+from stead.identity.errors import InvalidRequest
+from stead.identity.home import Home
+from stead.identity.types import Json
+
+Files = Mapping[str, str]
+
+
+def setup(product: str, issuer: str, out: Path, *, json: bool) -> None:
+    """Writes the provider's side and ours into a folder."""
+    write = _PRODUCTS.get(product)
+    if write is None:
+        raise InvalidRequest(f"There is no set-up for {product!r}.", hint=f"There is one for {', '.join(_PRODUCTS)}.")
+    home = Home.current()
+    network_of(home)
+    files = write(demand_of(home, issuer), issuer)
+    out.mkdir(parents=True, exist_ok=True)
+    for name, text in files.items():
+        (out / name).write_text(text)
+    if json:
+        emit({"files": [str(out / name) for name in files]})
+        return
+    for name in files:
+        say(str(out / name))
+    tell(f"Give the first to the provider. Copy stead.yaml into {home.path}, and start: stead demo")
+
+
+def _keycloak(demand: Demand, issuer: str) -> Files:
+    realm = keycloak.realm_of(demand, issuer)
+    return {f"{realm['realm']}-realm.json": jsonlib.dumps(realm, indent=2), "stead.yaml": _yaml(demand, issuer)}
+
+
+def _yaml(demand: Demand, issuer: str) -> str:
+    settings: Json = keycloak.settings_of(demand, issuer)
+    return yaml.safe_dump(settings, sort_keys=False)
+
+
+_PRODUCTS: Mapping[str, Callable[[Demand, str], Files]] = {"keycloak": _keycloak}

