@@ -20,6 +20,7 @@ from stead.agents.kit.parking import Parking
 from stead.agents.kit.storage import opened
 from stead.agents.transfer.agent import transfer
 from stead.demo.network.providers import bank
+from stead.identity.confirmation import Confirmation
 from stead.identity.home import Home
 from stead.identity.peek import peek_claims
 from stead.identity.types import ASGIApp, Json
@@ -176,6 +177,19 @@ async def test_no_other_token_renews_what_is_kept(home: Home, other: dict[str, A
         parking.renew(record, _caller(**{"expires_at": 2000, "jti": "other", "token": AccessToken("other"), **other}))
         assert parking.principal(record).jti == "first"
         parking.renew(record, _caller(expires_at=2000, jti="fresh", token=AccessToken("fresh")))
+        assert parking.principal(record).jti == "fresh"
+
+
+async def test_a_call_that_began_with_a_bound_token_is_not_renewed_by_one_that_a_thief_could_send(home: Home) -> None:
+    bound = Confirmation("jkt", "x" * 43)
+    async with opened(home, "transfer-agent", VaultSettings()) as storage:
+        parking = Parking(cast(Workload, None), storage, 600)
+        record = Record("t", "m", "send", {}, _caller(confirmation=bound), None, None, 0)
+        parking.keep(record, record.principal)
+        parking.renew(record, _caller(expires_at=2000, jti="stolen", token=AccessToken("stolen")))
+        assert parking.principal(record).jti == "first"
+        fresh = _caller(expires_at=2000, jti="fresh", token=AccessToken("fresh"), confirmation=bound)
+        parking.renew(record, fresh)
         assert parking.principal(record).jti == "fresh"
 
 

@@ -83,3 +83,27 @@ async def test_a_restart_while_a_task_waits_loses_nothing(world: World, alice: T
         done = await until(stream, "turn", task="t-restart", state="done")
         assert "consent-91a0" in done["parts"]["answer"]
         assert len((await until(stream, "trail", task="t-restart"))["hops"]) == 3
+
+
+async def test_logins_that_nobody_comes_back_from_leave_nothing_behind(world: World, tab: Tab) -> None:
+    for _ in range(3):
+        await tab.http.get("/login", follow_redirects=False)
+    site = Site(Workload.open("finport-web", home=world.home, clock=lambda: time.time() + 700))
+    begun = [row[0] for row in site.sessions._database.execute("SELECT key FROM logins").fetchall()]
+    assert len(begun) >= 3
+    assert all(site.vault.get("login", key, "authorization request") for key in begun)
+    site.login.sweep()
+    assert site.sessions.lapsed_logins() == []
+    assert not any(site.vault.get("login", key, "authorization request") for key in begun)
+    site.sessions.close()
+    site.vault.close()
+
+
+async def test_logins_that_strangers_begin_are_bounded(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("stead.demo.web.session.MOST_LOGINS", 2)
+    site = Site(Workload.open("finport-web", home=world.home))
+    cookies = [site.sessions.begin_login() for _ in range(5)]
+    site.login.sweep()
+    assert [site.sessions.take_login(cookie) for cookie in cookies] == [False, False, False, True, True]
+    site.sessions.close()
+    site.vault.close()

@@ -141,10 +141,14 @@ class Parking:
         return replace(principal_from(stored["principal"], AccessToken(stored["token"])), txn=record.principal.txn)
 
     def renew(self, record: Record, caller: Principal) -> None:
-        """Keeps the caller's token if it is fresher, of the same person through the same actors, and for this task."""
+        """Keeps the caller's token if it is fresher, of the same person through the same actors, and for this task.
+
+        A call that began with a bound token is not renewed by one that whoever stole it could send.
+        """
         held = self.principal(record)
         same = _bearer(held) == _bearer(caller) and caller.txn == record.principal.txn
-        if same and caller.expires_at > held.expires_at:
+        as_bound = record.principal.confirmation is None or caller.confirmation is not None
+        if same and as_bound and caller.expires_at > held.expires_at:
             self.keep(record, caller)
 
     async def tell(self, task: str, state: str) -> None:

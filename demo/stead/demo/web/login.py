@@ -118,6 +118,11 @@ class Login:
         )
         return new_cookie, session
 
+    def sweep(self) -> None:
+        """Forgets the secrets of logins that nobody came back from."""
+        for key in self._sessions.lapsed_logins():
+            self._vault.forget("login", key)
+
     async def end(self, session: Session) -> None:
         """Signs out: here at once, and at the provider if it takes tokens back."""
         refresh = self._credentials.refresh_token(session)

@@ -17,6 +17,8 @@ from stead.identity.clock import Clock
 LONGEST = 12 * 3600.0
 IDLE = 2 * 3600.0
 LOGIN_TIME = 600.0
+MOST_LOGINS = 2_000
+"""Logins under way: anybody may begin one."""
 _SEEN_EVERY = 60.0
 
 _SCHEMA = """
@@ -99,9 +101,17 @@ class Sessions:
             self._database.execute("DELETE FROM sessions WHERE key = ?", (session.key,))
             self._database.execute("DELETE FROM asked WHERE session = ?", (session.key,))
 
+    def lapsed_logins(self) -> list[str]:
+        """Ends the logins that nobody came back from, and the oldest where strangers begin too many; their digests."""
+        rows = self._database.execute(
+            "DELETE FROM logins WHERE ends < ? OR key IN"
+            " (SELECT key FROM logins ORDER BY ends DESC LIMIT -1 OFFSET ?) RETURNING key",
+            (self._clock(), MOST_LOGINS),
+        ).fetchall()
+        return [row[0] for row in rows]
+
     def sweep(self) -> list[Session]:
-        """Ends the sessions and logins that are over, and returns those sessions: their secrets must go too."""
-        self._database.execute("DELETE FROM logins WHERE ends < ?", (self._clock(),))
+        """Ends the sessions that are over, and returns them: their secrets must go too."""
         rows = self._database.execute("SELECT * FROM sessions").fetchall()
         over = [self._session(row) for row in rows if self._over(row)]
         for session in over:

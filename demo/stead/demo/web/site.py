@@ -94,6 +94,7 @@ class Site:
 
     async def _sweep(self) -> None:
         while True:
+            self.login.sweep()
             for session in self.sessions.sweep():
                 await self.following.leave(session)
                 self.credentials.forget(session)

@@ -7,12 +7,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import bindparam, insert, select, update
+from sqlalchemy import bindparam, delete, func, insert, select, update
 
 from stead.identity.server import schema
 from stead.identity.server.calls import Call, Parameters
 from stead.identity.server.settings import ServerSettings
 from stead.identity.server.store import Store, digest, fresh
+
+MOST_INTERACTIONS = 10_000
+"""Authorization requests under way in all browsers."""
 
 _SESSION = select(schema.sessions).where(
     schema.sessions.c.digest == bindparam("digest"),
@@ -113,7 +116,16 @@ def begin(store: Store, settings: ServerSettings, cookie: str, parameters: Param
         "expires": settings.clock() + settings.interaction_lifetime,
     }
     store.run(insert(schema.interactions), row)
+    _bound(store)
     return interaction
+
+
+def _bound(store: Store) -> None:
+    """Anybody may begin: the oldest give way where too many do."""
+    table = schema.interactions
+    if (store.row(select(func.count().label("number")).select_from(table)) or {})["number"] > MOST_INTERACTIONS:
+        oldest = select(table.c.id).order_by(table.c.expires).limit(MOST_INTERACTIONS // 10)
+        store.run(delete(table).where(table.c.id.in_(oldest)))
 
 
 def find_interaction(store: Store, identifier: str, cookie: str | None, now: float) -> Interaction | None:

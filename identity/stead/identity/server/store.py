@@ -15,6 +15,9 @@ from sqlalchemy import Connection, Engine, Executable, StaticPool, create_engine
 
 from stead.identity.server import schema
 
+PATIENCE = 5.0
+"""Seconds that a call waits for another process that writes, such as one that seeds."""
+
 _EXPIRING = (
     schema.interactions,
     schema.pushed,
@@ -88,7 +91,7 @@ class Store:
 
 def _engine(path: Path) -> Engine:
     engine = create_engine(
-        f"sqlite:///{path}", poolclass=StaticPool, connect_args={"check_same_thread": False, "timeout": 5}
+        f"sqlite:///{path}", poolclass=StaticPool, connect_args={"check_same_thread": False, "timeout": PATIENCE}
     )
     event.listen(engine, "connect", _configure)
     return engine

@@ -6,6 +6,7 @@ import secrets
 from concurrent.futures import ThreadPoolExecutor
 
 from authlib.oauth2.rfc6749 import OAuth2Error
+from sqlalchemy.exc import OperationalError
 
 from stead.identity.server.calls import NO_STORE, Call, Reply
 from stead.identity.server.errors import Refused, invalid_request
@@ -42,6 +43,8 @@ class Worker:
                 return _refusable(self._site, endpoint, call)
         except RecursionError:
             return refused_reply(invalid_request("The request is nested too deeply."))
+        except OperationalError as error:
+            return _busy(call, error)
         except Exception:
             return _broken(call)
 
@@ -67,6 +70,13 @@ def _refusable(site: Site, endpoint: Endpoint, call: Call) -> Reply:
         return endpoint(site, call)
     except OAuth2Error as refused:
         return refused_reply(refused)
+
+
+def _busy(call: Call, error: OperationalError) -> Reply:
+    """The database is locked, full or unreadable: nothing was written, so that the same call may be made again."""
+    log.warning("%s %s was not answered: %s", call.method, call.path, type(error.orig).__name__)
+    refused = Refused("temporarily_unavailable", "The issuer is busy.", hint="Try again in a moment.", status=503)
+    return refused_reply(refused).with_headers(("Retry-After", "1"))
 
 
 def _broken(call: Call) -> Reply:
