@@ -7,6 +7,7 @@ MEANINGS: Mapping[str, str] = {
     "issuer_claims": 'What the tokens of the embedded issuers say besides, as text: `{"tenant": "acme"}`.',
     "dpop": "Which calls take a token only with proof of its key: those with `effects`, `always`, or `off`.",
     "plain_http": "Whether tokens also go over plain http beyond this machine, as in a mesh that encrypts all.",
+    "dpop_nonce": "Whether proofs must carry a nonce of the service that gets them, made in the last two minutes.",
     "planner": "Who makes plans: `rules`, or a model such as `openai:…`, `anthropic:…`, `ollama:…`.",
     "planner_base_url": "Where the model is served, for any endpoint that speaks OpenAI's wire format.",
     "planner_seconds": "Seconds that a model may take for a plan.",

@@ -156,7 +156,7 @@ def test_a_proof_is_made_anew_with_the_servers_nonce(client: Any, metadata: Any,
     kind = "urn:ietf:params:oauth:token-type:access_token"
     body = {"access_token": "next", "token_type": "DPoP", "issued_token_type": kind, "expires_in": 60}
     granted = Response(200, {"content-type": "application/json"}, json.dumps(body).encode())
-    tokens = finish(with_nonce(flow, client.key, lambda: now), wanted, granted)
+    tokens = finish(with_nonce(flow, lambda: now), wanted, granted)
     assert isinstance(tokens.access_token, BoundToken)
 
 
@@ -164,7 +164,7 @@ def test_a_server_that_wants_nonces_for_ever_is_refused(client: Any, metadata: A
     flow = obo(client.proving(client.key), metadata, subject_token=SUBJECT, audience=API, scopes=(), now=now)
     wanted = Response(400, {"content-type": "application/json", "dpop-nonce": "n-1"}, b'{"error": "use_dpop_nonce"}')
     with pytest.raises(GrantRefused):
-        finish(with_nonce(flow, client.key, lambda: now), wanted, wanted)
+        finish(with_nonce(flow, lambda: now), wanted, wanted)
 
 
 def test_a_bound_token_that_nobody_asked_for_is_refused(

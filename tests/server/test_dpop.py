@@ -2,6 +2,7 @@
 
 import time
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -9,9 +10,15 @@ import pytest
 from joserfc.jwk import ECKey
 
 from stead.identity.dpop import sign_proof
+from stead.identity.driver import drive
 from stead.identity.egress import shown
+from stead.identity.errors import GrantRefused
+from stead.identity.flows import ClientIdentity, begin, discover, s2s
+from stead.identity.flows.proof import with_nonce
+from stead.identity.flows.pushed_authorization import push
+from stead.identity.home import Home
 from stead.identity.values import AccessToken, BoundToken
-from tests.server.issuers import BROKER, HOLDINGS, PORTFOLIO
+from tests.server.issuers import BROKER, HOLDINGS, PORTFOLIO, WEB, corporate_seed, issuer_of
 from tests.server.parties import Login, Party, claims_of
 from tests.server.world import World
 
@@ -151,3 +158,22 @@ async def test_the_issuer_itself_takes_a_bound_token_with_its_proof_only(world: 
 async def test_the_metadata_names_the_algorithms(world: World) -> None:
     document = (await world.http.get(f"{world.issuer.url}/.well-known/oauth-authorization-server")).json()
     assert "ES256" in document["dpop_signing_alg_values_supported"]
+
+
+async def test_an_issuer_that_wants_a_nonce_gives_one_and_takes_it_with_a_new_assertion(
+    tmp_path: Path, http: httpx.AsyncClient
+) -> None:
+    home = Home(tmp_path / "home")
+    seeded = lambda url: corporate_seed(home, url)  # noqa: E731
+    async with issuer_of(home, "corporate", "FinPort", seeded, proof_nonces=True) as issuer:
+        client = ClientIdentity("broker", home.key("broker"), issuer.url).proving(KEY)
+        metadata = await drive(discover(issuer.url), http)
+        flow = s2s(client, metadata, audience=HOLDINGS, scopes=["tools:list"], now=issuer.clock())
+        assert isinstance((await drive(with_nonce(flow, issuer.clock), http)).access_token, BoundToken)
+        web = ClientIdentity("finport-web", home.key("finport-web"), issuer.url).proving(KEY)
+        begun = begin(web, metadata, redirect_uri=f"{WEB}/callback", scopes=["openid"])
+        pushed = await drive(with_nonce(push(web, metadata, begun, now=issuer.clock()), issuer.clock), http)
+        assert "request_uri=" in pushed.url
+        with pytest.raises(GrantRefused) as refused:
+            await drive(s2s(client, metadata, audience=HOLDINGS, scopes=[], now=issuer.clock()), http)
+        assert refused.value.details["error"] == "use_dpop_nonce"

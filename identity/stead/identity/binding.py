@@ -6,6 +6,7 @@ from stead.identity.clock import Clock
 from stead.identity.confirmation import JKT, X5T, Confirmation
 from stead.identity.dpop import check_proof
 from stead.identity.errors import InvalidProof, InvalidToken
+from stead.identity.nonces import Nonces
 from stead.identity.presented import Presented
 from stead.identity.replay import Replays
 from stead.identity.values import AccessToken
@@ -17,8 +18,9 @@ Binding = Literal["off", "effects", "always"]
 class Bindings:
     """Checks each request anew: a token may be remembered as true, a proof never is."""
 
-    def __init__(self, replays: Replays, clock: Clock) -> None:
+    def __init__(self, replays: Replays, clock: Clock, nonces: Nonces | None = None) -> None:
         self._replays = replays
+        self._nonces = nonces
         self._clock = clock
 
     def check(self, confirmation: Confirmation | None, token: AccessToken, presented: Presented | None) -> None:
@@ -41,6 +43,8 @@ class Bindings:
         proof = check_proof(presented.proof, presented.method, presented.url, self._clock(), token=token)
         if confirmation.method != JKT or proof.thumbprint != confirmation.thumbprint:
             raise InvalidProof("The DPoP proof is made with another key than the token is bound to.")
+        if self._nonces is not None:
+            self._nonces.require(proof.nonce)
         self._replays.spend(proof.thumbprint, proof.jti, proof.until)
 
 

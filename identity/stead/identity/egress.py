@@ -20,7 +20,7 @@ from stead.identity.clock import system_clock
 from stead.identity.dpop import sign_proof
 from stead.identity.driver import no_cookies, tls
 from stead.identity.errors import AccessDenied, InvalidRequest
-from stead.identity.flows.proof import NONCE_WANTED
+from stead.identity.flows.proof import NONCE_WANTED, is_nonce
 from stead.identity.flows.wire import origin
 from stead.identity.replies import UNAVAILABLE
 from stead.identity.values import AccessToken, BoundToken, Grant
@@ -30,6 +30,9 @@ CONNECT, WRITE, READ = 5.0, 30.0, 300.0
 
 LIMITS = {"max_connections": 1000, "max_keepalive_connections": 100}
 """Watching a task holds a connection, so that the libraries' hundred is soon spent."""
+
+MAX_NONCES = 256
+Origin = tuple[str, str, int | None]
 
 NEVER_SENT = (
     "cookie",
@@ -74,7 +77,7 @@ class OpenHop:
     hop_id: str
     status: int | None = None
     ended: str | None = None
-    origin: tuple[str, str, int | None] = field(init=False)
+    origin: Origin = field(init=False)
     path: str = field(init=False)
 
     def __post_init__(self) -> None:
@@ -149,7 +152,30 @@ class _Incoming(Protocol):
     def headers(self) -> Any: ...
 
 
-def authorize(request: _Outgoing) -> OpenHop:
+class Nonces:
+    """What each callee last wanted to find in a proof (RFC 9449 s8.2, s9). Forgotten as a whole when there are many."""
+
+    def __init__(self) -> None:
+        self._by_origin: dict[Origin, str] = {}
+
+    def at(self, callee: Origin) -> str | None:
+        """The nonce for this callee, if it ever gave one."""
+        return self._by_origin.get(callee)
+
+    def learn(self, callee: Origin, token: AccessToken, response: _Incoming) -> bool:
+        """Whether the request is to be sent once more, with the nonce that has just come."""
+        if not isinstance(token, BoundToken):
+            return False
+        nonce = response.headers.get("dpop-nonce", "")
+        if not is_nonce(nonce):
+            return False
+        if len(self._by_origin) >= MAX_NONCES:
+            self._by_origin.clear()
+        self._by_origin[callee] = nonce
+        return response.status_code == 401 and NONCE_WANTED in response.headers.get("www-authenticate", "")
+
+
+def authorize(request: _Outgoing, nonces: Nonces) -> OpenHop:
     """Puts the open hop's identity on a request. Raises `AccessDenied` when none is open, or the request strays."""
     hop, url = _open.get(), str(request.url)
     if hop is None:
@@ -161,7 +187,7 @@ def authorize(request: _Outgoing) -> OpenHop:
         )
     for name in [name for name in request.headers if _is_never_sent(name.lower())]:
         request.headers.pop(name, None)
-    request.headers.update(shown(hop.token, request.method, url))
+    request.headers.update(shown(hop.token, request.method, url, nonces.at(hop.origin)))
     request.headers["traceparent"] = hop.traceparent
     return hop
 
@@ -178,41 +204,41 @@ def shown(token: AccessToken, method: str, url: str, nonce: str | None = None) -
     return {"authorization": f"DPoP {token.reveal()}", "dpop": proof}
 
 
-def _wanted_nonce(token: AccessToken, response: _Incoming) -> str | None:
-    """The nonce without which the callee takes no proof (RFC 9449 s9)."""
-    if response.status_code != 401 or not isinstance(token, BoundToken):
-        return None
-    asked = NONCE_WANTED in response.headers.get("www-authenticate", "")
-    return response.headers.get("dpop-nonce") if asked else None
-
-
 class EgressAuth(httpx.Auth):
     """Identity for httpx clients (the A2A SDK's). Holds no lock, so that calls never wait for each other."""
+
+    def __init__(self) -> None:
+        self._nonces = Nonces()
 
     def sync_auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
         raise RuntimeError("stead is asynchronous only")
 
     async def async_auth_flow(self, request: httpx.Request) -> AsyncGenerator[httpx.Request, httpx.Response]:
-        hop = authorize(request)
+        hop = authorize(request, self._nonces)
         response = yield request
-        if nonce := _wanted_nonce(hop.token, response):
-            request.headers.update(shown(hop.token, request.method, str(request.url), nonce))
+        if self._nonces.learn(hop.origin, hop.token, response):
+            authorize(request, self._nonces)
             response = yield request
+            self._nonces.learn(hop.origin, hop.token, response)
         hop.status = response.status_code
 
 
 class EgressAuth2(httpx2.Auth):
     """The same for httpx2 clients (the MCP SDK's)."""
 
+    def __init__(self) -> None:
+        self._nonces = Nonces()
+
     def sync_auth_flow(self, request: httpx2.Request) -> Generator[httpx2.Request, httpx2.Response, None]:
         raise RuntimeError("stead is asynchronous only")
 
     async def async_auth_flow(self, request: httpx2.Request) -> AsyncGenerator[httpx2.Request, httpx2.Response]:
-        hop = authorize(request)
+        hop = authorize(request, self._nonces)
         response = yield request
-        if nonce := _wanted_nonce(hop.token, response):
-            request.headers.update(shown(hop.token, request.method, str(request.url), nonce))
+        if self._nonces.learn(hop.origin, hop.token, response):
+            authorize(request, self._nonces)
             response = yield request
+            self._nonces.learn(hop.origin, hop.token, response)
         hop.status = response.status_code
 
 

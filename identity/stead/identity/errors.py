@@ -5,6 +5,7 @@ IdentityError
 ├── InvalidRequest              the request is malformed (RFC 6750 s3.1, RFC 6749 s5.2)
 ├── InvalidToken                the token is missing, false, expired or for somebody else (RFC 6750 s3.1)
 │   ├── InvalidProof            nothing proves that the bearer has the token's key (RFC 9449 s7.1)
+│   │   └── NonceRequired       the proof has to carry the server's nonce (RFC 9449 s9)
 │   └── BindingRequired         the token would have to be bound to a key, and is not
 ├── InsufficientScope           a true token without the right (RFC 6750 s3.1)
 ├── AccessDenied                policy says no, with a reason for the person
@@ -61,6 +62,10 @@ class InvalidToken(IdentityError):
 
 class InvalidProof(InvalidToken):
     code = "invalid_dpop_proof"
+
+
+class NonceRequired(InvalidProof):
+    code = "use_dpop_nonce"
 
 
 class BindingRequired(InvalidToken):

@@ -23,6 +23,7 @@ from stead.identity.errors import (
     InvalidProof,
     InvalidRequest,
     InvalidToken,
+    NonceRequired,
     ProviderUnavailable,
 )
 from stead.identity.policy import Decision, Outcome, Policy
@@ -223,6 +224,8 @@ class Ingress:
         if error.status == 401 or isinstance(error, InsufficientScope | InvalidRequest):
             told = None if isinstance(error, NoToken) else error
             headers["www-authenticate"] = challenge(self._audience, self._scopes, told)
+        if isinstance(error, NonceRequired):
+            headers["dpop-nonce"] = str(error.details["nonce"])
         if isinstance(error, ProviderUnavailable):
             headers["retry-after"] = "1"
         body = body_of(error, self._protocol_of(scope), request_id=document.get("id"))

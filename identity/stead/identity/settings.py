@@ -75,6 +75,7 @@ class Settings(BaseSettings):
     issuer_claims: Mapping[ClaimName, ClaimValue] = {}
     login: LoginSettings | None = None
     dpop: Binding = "effects"
+    dpop_nonce: bool = False
     tls: TlsSettings | None = None
     workload_token: WorkloadTokenSettings | None = None
     workloads: Mapping[str, WorkloadSettings] = {}

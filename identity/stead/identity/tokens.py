@@ -140,7 +140,7 @@ class Tokens:
         return self.client.proving(self._proof_key) if wanted and self._proof_key else self.client
 
     async def _driven(self, flow: Flow[TokenSet], client: ClientIdentity) -> TokenSet:
-        proving = with_nonce(flow, client.proof_key, self._clock)
+        proving = with_nonce(flow, self._clock)
         return await drive(proving, self._bare, timeout=self._timeout, patience=PATIENCE)
 
     def _for_good(self, refused: InvalidGrant, principal: Principal) -> IdentityError:

@@ -20,13 +20,17 @@ Form = tuple[tuple[str, str], ...]
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What a flow wants to have sent. `form` and `json` exclude each other; header names are lower case."""
+    """What a flow wants to have sent. `form` and `json` exclude each other; header names are lower case.
+
+    `again` makes it anew, at that time and with a nonce of the server's (RFC 9449 s8): what is good only once is new.
+    """
 
     method: str
     url: str
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     form: Form | None = field(default=None, repr=False)
     json: Json | None = field(default=None, repr=False)
+    again: Callable[[float, str], "Request"] | None = field(default=None, repr=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ from stead.identity.binding import Bindings
 from stead.identity.clock import Clock, system_clock
 from stead.identity.errors import ConfigurationError, InvalidToken
 from stead.identity.jwks import Fetch, JwksCache
+from stead.identity.nonces import Nonces
 from stead.identity.presented import Presented
 from stead.identity.reading import build_principal
 from stead.identity.replay import MemoryReplays, Replays
@@ -45,7 +46,9 @@ class Verifier:
         audience: str,
         fetch: Fetch,
         clock: Clock = system_clock,
+        *,
         replays: Replays | None = None,
+        nonces: Nonces | None = None,
     ) -> None:
         self.audience = audience
         self.issuers = tuple(issuers)
@@ -55,7 +58,7 @@ class Verifier:
             raise ConfigurationError("An issuer is trusted twice.", hint="Name each issuer once.")
         self._clock = clock
         self._jwks = JwksCache(fetch, clock, on_removal=self._forget_issuer)
-        self._bindings = Bindings(replays or MemoryReplays(clock), clock)
+        self._bindings = Bindings(replays or MemoryReplays(clock), clock, nonces)
         self._verified: OrderedDict[bytes, _Verified] = OrderedDict()
 
     async def verify(self, token: AccessToken, presented: Presented | None = None) -> Principal:

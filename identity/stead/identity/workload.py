@@ -25,6 +25,7 @@ from stead.identity.flows.proof import with_nonce
 from stead.identity.flows.wire import parse_json
 from stead.identity.home import Home, Network
 from stead.identity.hops import Hops
+from stead.identity.nonces import Nonces
 from stead.identity.peek import peek_claims
 from stead.identity.providers import PATIENCE
 from stead.identity.replay import SharedReplays
@@ -142,7 +143,7 @@ class Workload:
 
     def verifier_for(self, issuers: Sequence[TrustedIssuer]) -> Verifier:
         """Checks tokens for this workload that come from other issuers than it trusts by default."""
-        return Verifier(issuers, self.url, self._fetch, self.clock, self._replays)
+        return Verifier(issuers, self.url, self._fetch, self.clock, replays=self._replays, nonces=self._nonces)
 
     @cached_property
     def _replays(self) -> SharedReplays:
@@ -158,6 +159,11 @@ class Workload:
 
         origins = published(lambda client_id: _recorded_url(self.home, client_id), self._fetch)
         return WorkloadKeys((registered(about_the_issuer, self._fetch), kept(self.home), origins), self.clock)
+
+    @cached_property
+    def _nonces(self) -> Nonces | None:
+        secret = self.home.secret(f"{self.name}-nonces") if self.settings.dpop_nonce else None
+        return None if secret is None else Nonces(secret, self.clock)
 
     async def _fetch(self, url: str) -> bytes:
         return await fetch(url, self.bare, timeout=self.settings.timeouts.provider)
@@ -235,7 +241,7 @@ class Workload:
 
     async def run(self, flow: Flow[T]) -> T:
         """Performs a flow; an issuer that is just starting is waited for. Raises what the flow raises."""
-        proving = with_nonce(flow, self.proof_key, self.clock)
+        proving = with_nonce(flow, self.clock)
         return await drive(proving, self.bare, timeout=self.settings.timeouts.provider, patience=PATIENCE)
 
     def forget(self, owner: str) -> None:

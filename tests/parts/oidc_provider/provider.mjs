@@ -15,6 +15,20 @@ const provider = new Provider(told.issuer, {
       response_types: ['code'],
       id_token_signed_response_alg: 'RS256',
     },
+    ...(told.jwks
+      ? [
+          {
+            client_id: `${told.client_id}-key`,
+            token_endpoint_auth_method: 'private_key_jwt',
+            token_endpoint_auth_signing_alg: 'ES256',
+            jwks: told.jwks,
+            redirect_uris: [told.redirect_uri],
+            grant_types: ['authorization_code', 'refresh_token'],
+            response_types: ['code'],
+            id_token_signed_response_alg: 'RS256',
+          },
+        ]
+      : []),
   ],
   pkce: { required: () => true },
   scopes: ['openid', 'profile', 'offline_access'],

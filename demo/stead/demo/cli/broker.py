@@ -33,23 +33,16 @@ TERMINAL = {
 ENDED = TERMINAL | {TaskState.TASK_STATE_INPUT_REQUIRED}
 
 
-class _Shown(httpx.Auth):
-    def __init__(self, session: Session) -> None:
-        self._session = session
-
-    async def async_auth_flow(self, request: httpx.Request) -> Any:
-        broker = self._session.home.network.broker
-        request.headers.update(await self._session.headers(request.method, str(request.url), broker))
-        yield request
-
-
 class Broker:
     """One person's conversation with the broker."""
 
     def __init__(self, session: Session) -> None:
         self._session = session
         self._http = httpx.AsyncClient(
-            auth=_Shown(session), timeout=httpx.Timeout(20, read=None), trust_env=False, follow_redirects=False
+            auth=session.auth(session.home.network.broker),
+            timeout=httpx.Timeout(20, read=None),
+            trust_env=False,
+            follow_redirects=False,
         )
         self._client: Client | None = None
 

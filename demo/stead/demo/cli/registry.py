@@ -41,9 +41,8 @@ async def _listed(session: Session) -> list[dict[str, Any]]:
 
 
 async def _call(session: Session, method: str, service: str, path: str, **more: Any) -> dict[str, Any]:
-    headers = await session.headers(method, f"{service}{path}", service)
     try:
-        reply = await session.http.request(method, f"{service}{path}", headers=headers, **more)
+        reply = await session.http.request(method, f"{service}{path}", auth=session.auth(service), **more)
     except httpx.HTTPError as error:
         raise ProviderUnavailable(f"{service} cannot be reached.", hint="Does the demo run?") from error
     if reply.is_success:

@@ -5,7 +5,7 @@ The person's browser is scripted; every request is one that a browser would make
 
 import asyncio
 import time
-from collections.abc import Mapping
+from collections.abc import AsyncGenerator, Mapping
 from urllib.parse import parse_qsl, urlsplit
 
 import httpx
@@ -13,13 +13,14 @@ from joserfc.jwk import ECKey
 
 from stead.demo.cli.browser import Browser, Login, Page
 from stead.identity.driver import drive
-from stead.identity.egress import shown
+from stead.identity.egress import Nonces, shown
 from stead.identity.errors import AccessDenied
 from stead.identity.flows.authorization_code import begin, redeem, validate_callback
 from stead.identity.flows.client_assertion import ClientIdentity
 from stead.identity.flows.discovery import Metadata, discover
+from stead.identity.flows.proof import with_nonce
 from stead.identity.flows.refresh import renew
-from stead.identity.flows.wire import TokenSet
+from stead.identity.flows.wire import TokenSet, origin
 from stead.identity.home import Home
 from stead.identity.samples import PERSONS, Person
 from stead.identity.settings import Settings
@@ -32,6 +33,20 @@ REDIRECT_URI = "http://127.0.0.1:53682/callback"
 
 _FRESH_ENOUGH = 30.0
 """Seconds a token must still live to be used for another call."""
+
+
+class _Shown(httpx.Auth):
+    def __init__(self, session: "Session", resource: str) -> None:
+        self._session = session
+        self._resource = resource
+
+    async def async_auth_flow(self, request: httpx.Request) -> AsyncGenerator[httpx.Request, httpx.Response]:
+        session, url = self._session, str(request.url)
+        request.headers.update(await session.headers(request.method, url, self._resource))
+        response = yield request
+        if session.nonces.learn(origin(url), await session.token(self._resource), response):
+            request.headers.update(await session.headers(request.method, url, self._resource))
+            yield request
 
 
 class Session:
@@ -50,6 +65,7 @@ class Session:
         self._metadata = metadata
         client = ClientIdentity(CLIENT_ID, None, metadata.issuer)
         self._client = client.proving(ECKey.generate_key("P-256")) if bound else client
+        self.nonces = Nonces()
         self._refresh: RefreshToken | None = None
         self._tokens: dict[str, TokenSet] = {}
         self._renewing = asyncio.Lock()
@@ -66,7 +82,7 @@ class Session:
         code = validate_callback(pending, parse_qsl(urlsplit(page.url).query, keep_blank_values=True))
         first = next(iter(resources))
         flow = redeem(self._client, self._metadata, pending, code, now=time.time(), resource=first)
-        self._keep(first, await drive(flow, self.http))
+        self._keep(first, await drive(with_nonce(flow, time.time), self.http))
 
     async def token(self, resource: str) -> AccessToken:
         """A token that is good at `resource` for at least half a minute."""
@@ -78,13 +94,17 @@ class Session:
 
     async def headers(self, method: str, url: str, resource: str) -> dict[str, str]:
         """The headers that show the token for `resource` on one request."""
-        return shown(await self.token(resource), method, url)
+        return shown(await self.token(resource), method, url, self.nonces.at(origin(url)))
+
+    def auth(self, resource: str) -> httpx.Auth:
+        """Shows the token for `resource` on requests to it."""
+        return _Shown(self, resource)
 
     async def _renewed(self, resource: str) -> TokenSet:
         if self._refresh is None:
             raise AccessDenied("This session cannot be renewed.", hint="Sign in again.")
         flow = renew(self._client, self._metadata, self._refresh, now=time.time(), resource=resource)
-        return await drive(flow, self.http)
+        return await drive(with_nonce(flow, time.time), self.http)
 
     def _keep(self, resource: str, tokens: TokenSet) -> TokenSet:
         self._tokens[resource] = tokens

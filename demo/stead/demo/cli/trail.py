@@ -57,9 +57,8 @@ async def _fetched(session: Session, task: str, *, after: int | None, wait: floa
 
 async def _get(session: Session, path: str, parameters: dict[str, str]) -> httpx.Response:
     trail = session.home.network.trail
-    headers = await session.headers("GET", f"{trail}{path}", trail)
     try:
-        return await session.http.get(f"{trail}{path}", params=parameters, headers=headers)
+        return await session.http.get(f"{trail}{path}", params=parameters, auth=session.auth(trail))
     except httpx.HTTPError as error:
         raise ProviderUnavailable("The trail cannot be reached.", hint="Does the demo run?") from error
 

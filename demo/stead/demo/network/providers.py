@@ -45,6 +45,7 @@ def corporate(home: Home, url: str) -> ASGIApp:
         home,
         "issuer-corporate",
         extra_claims=wanted.issuer_claims,
+        proof_nonces=wanted.dpop_nonce,
         workloads={client_id: workload.trusted() for client_id, workload in wanted.workloads.items()},
     )
     seed(settings, corporate_seed(home, home.network, url))
@@ -53,8 +54,17 @@ def corporate(home: Home, url: str) -> ASGIApp:
 
 def bank(home: Home, url: str) -> ASGIApp:
     """The bank's provider, which knows its customers and one client: the Transfer agent."""
-    claims = Settings.load(home).issuer_claims
-    settings = ServerSettings(url, BANK_NAME, "bank", home, "issuer-bank", registration=False, extra_claims=claims)
+    wanted = Settings.load(home)
+    settings = ServerSettings(
+        url,
+        BANK_NAME,
+        "bank",
+        home,
+        "issuer-bank",
+        registration=False,
+        extra_claims=wanted.issuer_claims,
+        proof_nonces=wanted.dpop_nonce,
+    )
     seed(settings, bank_seed(home, home.network))
     return authorization_server(settings)
 

@@ -70,9 +70,14 @@ def authenticated(metadata: Metadata, endpoint: str, form: Form, client: ClientI
     """
     if client.issuer != metadata.issuer:
         raise ConfigurationError(f"{client.client_id} is a client of {client.issuer}, not of {metadata.issuer}.")
-    request = _signed(metadata.endpoint(endpoint), form, client, now)
-    key = client.proof_key if endpoint in _PROVEN else None
-    return request if key is None else proven(request, key, now)
+    url, key = metadata.endpoint(endpoint), client.proof_key if endpoint in _PROVEN else None
+    if key is None:
+        return _signed(url, form, client, now)
+
+    def make(now: float, nonce: str | None = None) -> Request:
+        return proven(_signed(url, form, client, now), key, now, nonce)
+
+    return replace(make(now), again=make)
 
 
 def _signed(url: str, form: Form, client: ClientIdentity, now: float) -> Request:

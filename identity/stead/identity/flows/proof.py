@@ -2,11 +2,8 @@
 
 import re
 
-from joserfc.jwk import ECKey
-
 from stead.identity.clock import Clock
 from stead.identity.errors import IdentityError, InvalidRequest
-from stead.identity.flows.client_assertion import proven
 from stead.identity.flows.wire import MAX_BODY
 from stead.identity.strict_json import parse_object
 from stead.identity.types import Flow, Request, Response, T
@@ -15,13 +12,21 @@ NONCE_WANTED = "use_dpop_nonce"
 _NONCE = re.compile(r"[\x21\x23-\x5b\x5d-\x7e]{1,512}")
 
 
-def with_nonce(flow: Flow[T], key: ECKey | None, clock: Clock) -> Flow[T]:
-    """The flow, with each proof made anew where the server wants its nonce in it. Raises what the flow raises."""
+def is_nonce(text: str) -> bool:
+    """Whether it is one (s8.1): printable, without quotation mark and backslash, and bounded."""
+    return _NONCE.fullmatch(text) is not None
+
+
+def with_nonce(flow: Flow[T], clock: Clock) -> Flow[T]:
+    """The flow, with a request made anew where the server wants its nonce in the proof. Raises what the flow raises.
+
+    Anew as a whole: the server may have taken note of the client's assertion before it looked at the proof.
+    """
     try:
         request = next(flow)
         while True:
             try:
-                response = yield from _sent(request, key, clock)
+                response = yield from _sent(request, clock)
             except IdentityError as failure:
                 request = flow.throw(failure)
             else:
@@ -31,12 +36,12 @@ def with_nonce(flow: Flow[T], key: ECKey | None, clock: Clock) -> Flow[T]:
         return result
 
 
-def _sent(request: Request, key: ECKey | None, clock: Clock) -> Flow[Response]:
+def _sent(request: Request, clock: Clock) -> Flow[Response]:
     response = yield request
     nonce = response.headers.get("dpop-nonce", "")
-    if key is None or "dpop" not in request.headers or not _NONCE.fullmatch(nonce) or not _wants_nonce(response):
+    if request.again is None or not is_nonce(nonce) or not _wants_nonce(response):
         return response
-    again: Response = yield proven(request, key, clock(), nonce)
+    again: Response = yield request.again(clock(), nonce)
     return again
 
 

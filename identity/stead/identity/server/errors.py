@@ -13,10 +13,22 @@ def _ascii(text: str) -> str:
 
 
 class Refused(OAuth2Error):  # type: ignore[misc]
-    """An OAuth error with a hint. Neither sentence nor hint ever holds a credential or a part of one."""
+    """An OAuth error with a hint. Neither sentence nor hint ever holds a credential or a part of one.
 
-    def __init__(self, code: str, description: str, *, hint: str | None = None, status: int = 400) -> None:
+    `nonce` is what the next DPoP proof has to carry (RFC 9449 s8).
+    """
+
+    def __init__(
+        self,
+        code: str,
+        description: str,
+        *,
+        hint: str | None = None,
+        status: int = 400,
+        nonce: str | None = None,
+    ) -> None:
         super().__init__(_ascii(description), error=code, status_code=status)
+        self.nonce = nonce
         self.hint = None if hint is None else _ascii(hint)
 
     def get_body(self) -> list[tuple[str, Any]]:

@@ -6,6 +6,7 @@ from functools import cached_property
 from joserfc.jwk import ECKey
 
 from stead.identity.jwks import Keys, load_keys
+from stead.identity.nonces import Nonces
 from stead.identity.server.settings import ServerSettings
 from stead.identity.server.store import Store
 from stead.identity.types import Json
@@ -32,6 +33,13 @@ class Issuer:
     def jwks(self) -> Json:
         """The published document: no private member (RFC 7517 s5)."""
         return {"keys": [{**self.key.as_dict(private=False), "alg": "ES256", "use": "sig"}]}
+
+    @cached_property
+    def nonces(self) -> Nonces | None:
+        """Where proofs must carry a nonce."""
+        settings = self.settings
+        secret = settings.home.secret(f"{settings.key_name}-nonces") if settings.proof_nonces else None
+        return None if secret is None else Nonces(secret, settings.clock)
 
     @property
     def name(self) -> str:

@@ -72,7 +72,12 @@ def require_bearer(issuer: Issuer, call: Call, scope: str) -> OwnToken:
 
 def _require_proof(issuer: Issuer, call: Call, own: OwnToken, scheme: str, token: AccessToken) -> None:
     """A bound token comes with proof of its key, under its own scheme (RFC 9449 s7, RFC 8705 s3)."""
-    claim, key = own.claims.get("cnf"), proven_key(issuer, call, token)
+    try:
+        key = proven_key(issuer, call, token)
+    except Refused as refused:
+        refused.status_code = 401  # RFC 9449 s7.1 and s9: a resource is asked for here, and no token
+        raise
+    claim = own.claims.get("cnf")
     bound = None if claim is None else Confirmation.from_claim(claim)
     if bound is not None and bound.method == X5T:
         is_proven = scheme == "bearer" and key is None and call.certificate == bound.thumbprint

@@ -4,7 +4,7 @@ from sqlalchemy.dialects.sqlite import insert
 
 from stead.identity.confirmation import JKT, X5T, Confirmation
 from stead.identity.dpop import check_proof
-from stead.identity.errors import InvalidProof
+from stead.identity.errors import InvalidProof, NonceRequired
 from stead.identity.server import schema
 from stead.identity.server.calls import Call
 from stead.identity.server.errors import Refused, invalid_grant
@@ -19,6 +19,11 @@ def proven_key(issuer: Issuer, call: Call, token: AccessToken | None = None) -> 
         return None
     try:
         proof = check_proof(text, call.method, issuer.settings.url(call.path), issuer.now(), token=token)
+        if issuer.nonces is not None:
+            issuer.nonces.require(proof.nonce)
+    except NonceRequired as error:
+        nonce = str(error.details["nonce"])
+        raise Refused(error.code, error.description, hint=error.hint, nonce=nonce) from None
     except InvalidProof as error:
         raise invalid_proof(error.description, hint=error.hint) from None
     row = {"thumbprint": proof.thumbprint, "jti": proof.jti, "expires": proof.until}

@@ -34,7 +34,7 @@ class ServerSettings:
     access token. `extra_claims` stand in every access and ID token, such as the tenant; they cannot replace a claim
     that this issuer makes itself (`ConfigurationError`). `workloads` are the clients that prove themselves by their
     platform's token, by client id; `certificates` says that it is served where clients can show one (RFC 8705).
-    Lifetimes are seconds.
+    With `proof_nonces` a DPoP proof has to carry a nonce of this issuer. Lifetimes are seconds.
     """
 
     issuer: str
@@ -48,6 +48,7 @@ class ServerSettings:
     extra_claims: Mapping[str, str] = field(default_factory=dict)
     workloads: Mapping[str, TrustedWorkload] = field(default_factory=dict)
     certificates: bool = False
+    proof_nonces: bool = False
     access_token_lifetime: int = 300
     refresh_token_lifetime: int = 8 * 3600
     session_lifetime: int = 8 * 3600

@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from authlib.oauth2.rfc6749 import OAuth2Error
 from sqlalchemy.exc import OperationalError
 
+from stead.identity.dpop import ALGORITHMS
 from stead.identity.server.calls import NO_STORE, Call, Reply
 from stead.identity.server.errors import Refused, invalid_request
 from stead.identity.server.site import Endpoint, Site
@@ -56,12 +57,19 @@ class Worker:
 
 
 def refused_reply(refused: OAuth2Error) -> Reply:
-    """A refusal as JSON (RFC 6749 s5.2); with the challenge of RFC 6750 s3 where a bearer token was asked for."""
+    """A refusal as JSON (RFC 6749 s5.2), with a challenge where it was a token that was not good enough."""
     body = dict(refused.get_body())
     challenge: tuple[tuple[str, str], ...] = ()
     if refused.status_code == 401 or refused.error == "insufficient_scope":
-        challenge = (("WWW-Authenticate", f'Bearer error="{refused.error}"'),)
+        challenge = (("WWW-Authenticate", _challenge(refused.error)),)
+    if nonce := getattr(refused, "nonce", None):
+        challenge = (*challenge, ("DPoP-Nonce", nonce))
     return Reply(refused.status_code, body, (*NO_STORE, *challenge))
+
+
+def _challenge(code: str) -> str:
+    """RFC 6750 s3; for a proof RFC 9449 s7.1."""
+    return f'DPoP error="{code}", algs="{" ".join(ALGORITHMS)}"' if "dpop" in code else f'Bearer error="{code}"'
 
 
 def _refusable(site: Site, endpoint: Endpoint, call: Call) -> Reply:
