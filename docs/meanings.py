@@ -79,4 +79,10 @@ MEANINGS: Mapping[str, str] = {
     "vault.transit_url": "The address of the key service; https, or on this machine.",
     "vault.transit_key": "The name of its key, of an AEAD type such as `aes256-gcm96`.",
     "vault.transit_token_file": "The file of the token by which the service lets us encrypt and decrypt.",
+    "telemetry": "Spans for what the trail records, by OpenTelemetry; needs the extra `otel`.",
+    "telemetry.traces": (
+        "Whether they are exported, by OTLP over HTTP, to where the standard variables say: "
+        "`OTEL_EXPORTER_OTLP_ENDPOINT` and its like."
+    ),
+    "telemetry.persons": "How a person appears: `pseudonym`, `subject`, or `none`.",
 }

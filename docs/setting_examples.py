@@ -64,4 +64,9 @@ vault:
   transit_url: https://vault.example:8200
   transit_token_file: /run/secrets/vault-token
 """,
+    "telemetry": """
+telemetry:
+  traces: true
+  persons: none
+""",
 }

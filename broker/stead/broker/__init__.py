@@ -2,10 +2,14 @@
 
 from typing import TYPE_CHECKING, Any
 
+from stead.identity.home import quiet_a2a
+
 if TYPE_CHECKING:
     from stead.broker.app import broker_app
 
 __all__ = ["broker_app"]
+
+quiet_a2a()
 
 
 def __getattr__(name: str) -> Any:

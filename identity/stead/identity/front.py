@@ -47,6 +47,7 @@ def front(
         protocol=protocol,
         binding=workload.settings.dpop,
         clock=workload.clock,
+        telemetry=lambda: workload.telemetry,
     )
     issuers = [each.issuer for each in verifier.issuers]
     keys = jwks_route(workload.home.key(workload.name))

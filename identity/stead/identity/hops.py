@@ -12,6 +12,8 @@ from functools import partial
 from stead.identity.audit.journal import Journal
 from stead.identity.egress import OpenHop, Target, new_span, new_trace, opened
 from stead.identity.errors import IdentityError
+from stead.identity.telemetry import Telemetry
+from stead.identity.telemetry.names import EXCHANGE_SPAN
 from stead.identity.tokens import Tokens, asked_claims, recorded_claims
 from stead.identity.values import Arrival, Grant, Principal, current_arrival, current_principal
 
@@ -22,9 +24,10 @@ _log = logging.getLogger(__name__)
 class Hops:
     """Opens hops for one workload, and writes down what became of them."""
 
-    def __init__(self, journal: Journal, tokens: Callable[[], Tokens]) -> None:
+    def __init__(self, journal: Journal, tokens: Callable[[], Tokens], telemetry: Callable[[], Telemetry]) -> None:
         self._journal = journal
         self._tokens = tokens
+        self._telemetry = telemetry
 
     @asynccontextmanager
     async def hop(
@@ -33,6 +36,16 @@ class Hops:
         """See `Workload.hop`."""
         tokens, principal, parent = self._tokens(), _caller(target), current_arrival()
         span, trace = new_span(), _trace(target, parent)
+        telemetry = self._telemetry()
+        spanned = telemetry.makes(
+            trace_id=trace,
+            hop=span,
+            parent=parent,
+            operation=operation,
+            resource=resource,
+            callee=target.audience,
+            grant=target.grant,
+        )
         record = partial(
             self._journal.egress,
             hop=span,
@@ -46,21 +59,24 @@ class Hops:
             rule=rule,
             consent_id=target.consent_id,
         )
-        try:
-            token = await tokens.obtain(target, principal)
-        except IdentityError as refused:
-            record(claims=asked_claims(target, principal, tokens.client), error=refused)
-            raise
-        event = record(claims=recorded_claims(target, principal, tokens.client, token))
-        if target.effects:
-            await self._journal.durable(event)
-        with opened(OpenHop(target.audience, token, trace, span)) as hop:
+        with spanned:
             try:
-                yield hop
-            except BaseException as failure:
-                self._ended(hop, failure)
+                with telemetry.within(EXCHANGE_SPAN):
+                    token = await tokens.obtain(target, principal)
+            except IdentityError as refused:
+                record(claims=asked_claims(target, principal, tokens.client), error=refused)
                 raise
-            self._ended(hop, None)
+            event = record(claims=recorded_claims(target, principal, tokens.client, token))
+            spanned.told(TASK=task, TOKEN_ID=event.jti, SCOPES=sorted(target.scopes), RULE=rule)
+            if target.effects:
+                await self._journal.durable(event)
+            with opened(OpenHop(target.audience, token, trace, span)) as hop:
+                try:
+                    yield hop
+                except BaseException as failure:
+                    spanned.told(OUTCOME=self._ended(hop, failure))
+                    raise
+                spanned.told(OUTCOME=self._ended(hop, None))
 
     @asynccontextmanager
     async def detail(self, target: Target) -> AsyncIterator[OpenHop]:
@@ -72,14 +88,16 @@ class Hops:
             finally:
                 self._forget_refused(hop)
 
-    def _ended(self, hop: OpenHop, failure: BaseException | None) -> None:
+    def _ended(self, hop: OpenHop, failure: BaseException | None) -> str:
         self._forget_refused(hop)
+        outcome = _outcome(hop, failure)
         error = failure if isinstance(failure, IdentityError) else None
         try:
-            self._journal.outcome(hop=hop.hop_id, outcome=_outcome(hop, failure), error=error)
+            self._journal.outcome(hop=hop.hop_id, outcome=outcome, error=error)
         except IdentityError as lost:
             # The hop is over either way, and its own failure is what the caller must learn.
             _log.warning("the end of hop %s is not recorded: %s", hop.hop_id, lost.description)
+        return outcome
 
     def _forget_refused(self, hop: OpenHop) -> None:
         if hop.status == UNAUTHORIZED:

@@ -30,6 +30,8 @@ from stead.identity.policy import Decision, Outcome, Policy
 from stead.identity.presented import Presented, Scheme
 from stead.identity.replies import Protocol as WireProtocol
 from stead.identity.replies import ProtocolOf, body_of, challenge, protocol_of, reply
+from stead.identity.telemetry import NOTHING, OFF, Spanned, Telemetry
+from stead.identity.telemetry.names import POLICY_SPAN
 from stead.identity.tls import shown_certificate
 from stead.identity.types import ASGIApp, Json, Receive, Scope, Send
 from stead.identity.values import AccessToken, Arrival, Principal, acting_for
@@ -108,8 +110,10 @@ class Ingress:
         protocol: WireProtocol | ProtocolOf = "http",
         binding: Binding = "effects",
         clock: Callable[[], float] = time.time,
+        telemetry: Callable[[], Telemetry] = lambda: OFF,
     ) -> None:
         self._app = app
+        self._telemetry = telemetry
         self._verifier = verifier
         self._journal = journal
         self._policy = policy
@@ -133,12 +137,12 @@ class Ingress:
             return
         document: Json = scope.get("state", {}).get("stead.json") or {}
         try:
-            principal, arrival = await self._admit(scope, document)
+            principal, arrival, spanned = await self._admit(scope, document)
         except IdentityError as error:
             await self._refuse(scope, document, error, send)
             return
         within |= {"user": principal, "auth": AuthCredentials(sorted(principal.scopes))}
-        with acting_for(principal, arrival):
+        with acting_for(principal, arrival), spanned:
             await self._app(within, receive, send)
 
     def _is_public(self, scope: Scope) -> bool:
@@ -147,7 +151,7 @@ class Ingress:
             return True
         return self._public is not None and self._public(scope)
 
-    async def _admit(self, scope: Scope, document: Json) -> tuple[Principal, Arrival]:
+    async def _admit(self, scope: Scope, document: Json) -> tuple[Principal, Arrival, Spanned]:
         try:
             principal = await self._verifier.verify(*credential(scope, self._audience))
         except IdentityError as error:
@@ -155,14 +159,27 @@ class Ingress:
             raise
         arrival = arrival_of(scope["headers"], principal.jti)
         operation = self._describe(scope, document)
-        if operation is not None:
-            await self._authorize(principal, arrival, operation)
-        elif self._binding == "always" and principal.confirmation is None:
-            raise _unbound("This service")
-        return principal, arrival
+        if operation is None:
+            if self._binding == "always" and principal.confirmation is None:
+                raise _unbound("This service")
+            return principal, arrival, NOTHING
+        spanned = self._telemetry().arrived(arrival, operation.method, operation.resource, principal)
+        try:
+            await self._authorize(principal, arrival, operation, spanned)
+        except IdentityError as refused:
+            spanned.ended(refused)
+            raise
+        return principal, arrival, spanned
 
-    async def _authorize(self, principal: Principal, arrival: Arrival, operation: Operation) -> None:
-        decision = self._policy.decide(principal, operation.resource, operation.method, operation.input, self._clock())
+    async def _authorize(
+        self, principal: Principal, arrival: Arrival, operation: Operation, spanned: Spanned = NOTHING
+    ) -> None:
+        with self._telemetry().within(POLICY_SPAN, spanned) as deciding:
+            decision = self._policy.decide(
+                principal, operation.resource, operation.method, operation.input, self._clock()
+            )
+            deciding.told(DECISION=decision.outcome.value, RULE=decision.rule, RESOURCE=operation.resource)
+        spanned.told(DECISION=decision.outcome.value, RULE=decision.rule)
         refusal = decision.refusal() or self._unbound(principal, operation)
         event = self._record(principal, arrival, operation, decision, refusal)
         if refusal is not None:
@@ -206,6 +223,7 @@ class Ingress:
         if operation is None or not self._strangers.spend():
             return
         arrival = arrival_of(scope["headers"], None)
+        self._telemetry().arrived(arrival, operation.method, operation.resource).ended(error)
         self._journal.append(
             kind="ingress",
             hop=arrival.hop,

@@ -18,6 +18,7 @@ from stead.identity.flows.client_assertion import ClientIdentity
 from stead.identity.home import Home
 from stead.identity.issuer_settings import ClientAuth, IssuerSettings, Positive, Strict, identity_of
 from stead.identity.setting_places import inside
+from stead.identity.telemetry.sdk import TelemetrySettings
 from stead.identity.vaults import VaultSettings
 from stead.identity.workload_settings import TlsSettings, WorkloadSettings, WorkloadTokenSettings
 
@@ -85,6 +86,7 @@ class Settings(BaseSettings):
     planner_seconds: Positive = 30
     timeouts: TimeoutSettings = TimeoutSettings()
     vault: VaultSettings = VaultSettings()
+    telemetry: TelemetrySettings = TelemetrySettings()
 
     def described(self, issuer: str) -> IssuerSettings:
         """What is said of an issuer; for one that nothing is said of, our own profile."""

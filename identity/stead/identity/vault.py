@@ -20,6 +20,7 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from stead.identity.errors import ConfigurationError
+from stead.identity.telemetry import happened, names
 from stead.identity.values import Secret
 from stead.identity.vault_keys import MIN_KEY, KeyService, LocalKeys, Wrapped
 from stead.identity.vault_older import Older
@@ -68,6 +69,7 @@ class Vault:
 
     def put(self, owner: str, task: str, name: str, value: Secret | bytes) -> None:
         """Keeps `value` under its name, in place of an earlier one. Durable on return."""
+        happened(names.VAULT_PUT)
         content = value.reveal().encode() if isinstance(value, Secret) else value
         with self._writing() as database:
             place = self._place(database, owner, task)
@@ -76,6 +78,7 @@ class Vault:
 
     def get(self, owner: str, task: str, name: str) -> bytes | None:
         """The value, or None when there is none. Raises `ConfigurationError` when it cannot be unsealed."""
+        happened(names.VAULT_GET)
         with self._writing() if self._has_older(owner, task) else self._reading() as database:
             place = self._place(database, owner, task)
             self._move_older(database, owner, task, place)
@@ -92,6 +95,7 @@ class Vault:
 
         With the last entry goes its data key, so that a copy of the file made later opens none of them.
         """
+        happened(names.VAULT_FORGET)
         with self._writing() as database:
             place = self._place(database, owner, task)
             if self._older is not None:

@@ -30,6 +30,8 @@ from stead.identity.peek import peek_claims
 from stead.identity.providers import PATIENCE
 from stead.identity.replay import SharedReplays
 from stead.identity.settings import Settings
+from stead.identity.telemetry import OFF
+from stead.identity.telemetry.sdk import telemetry
 from stead.identity.types import ASGIApp, Flow, Json, Response, Scope, T
 from stead.identity.values import AccessToken, BoundToken, Grant, Principal
 from stead.identity.verifier import TrustedIssuer, Verifier
@@ -73,7 +75,8 @@ class Workload:
         self.clock = clock
         self.journal = Journal(home.folder("audit"), name, clock)
         self._url = url
-        self._hops = Hops(self.journal, lambda: self._at_work.tokens)
+        self.telemetry = OFF
+        self._hops = Hops(self.journal, lambda: self._at_work.tokens, lambda: self.telemetry)
         self._connections: Connections | None = None
         self._entered = 0
         self._stack = AsyncExitStack()
@@ -181,10 +184,12 @@ class Workload:
                 await self._stack.aclose()
             finally:
                 self._connections = None
+                self.telemetry = OFF
 
     async def _start(self) -> None:
         async with AsyncExitStack() as stack:
             stack.callback(self.journal.close)
+            self.telemetry = stack.enter_context(telemetry(self.home, self.name, self.settings.telemetry))
             connecting = connected(self.client, self.proof_key, self.settings, self.clock)
             self._connections = await stack.enter_async_context(connecting)
             await stack.enter_async_context(self._shipping())

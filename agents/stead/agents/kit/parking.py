@@ -23,6 +23,7 @@ from stead.identity.challenge import Challenge, PinnedOperation, Provider
 from stead.identity.egress import Target
 from stead.identity.errors import GrantRefused, InvalidGrant, ProviderUnavailable
 from stead.identity.flows.wire import origin
+from stead.identity.telemetry import happened, names
 from stead.identity.types import Json
 from stead.identity.values import AccessToken, Grant, Principal, acting_for
 from stead.identity.workload import Workload
@@ -45,6 +46,7 @@ class Parking:
         challenge_id, owner = self._challenge_id(record.task, number), record.principal.owner
         made = self._challenge(challenge_id, record, operation, provider)
         challenge = (await self.storage.challenges.add(made, operation, owner)).challenge
+        happened(names.PARKED, TASK=challenge.task)
         await self.storage.board.move(
             record.task,
             owner,
@@ -102,6 +104,7 @@ class Parking:
                 await self._wake(question.challenge, question.state)
 
     async def _wake(self, challenge: Challenge, said: Answered) -> None:
+        happened(names.RESUMED, TASK=challenge.task, OUTCOME=said.value)
         await durable.send(challenge.task, {"state": said.value}, challenge.id)
 
     async def withdraw(self, task: str) -> bool:

@@ -22,6 +22,7 @@ from stead.agents.kit.skill import Skill
 from stead.agents.kit.storage import Storage, opened
 from stead.agents.kit.wire import Call, new_task
 from stead.identity.errors import ConfigurationError, InvalidRequest
+from stead.identity.telemetry import happened, names
 from stead.identity.types import Json
 from stead.identity.values import Arrival, Grant, Principal, acting_for
 from stead.identity.workload import Workload
@@ -186,6 +187,7 @@ class Runtime:
         """Shows how the call ended, and forgets every credential it had. Repeatable."""
         owner, made = record.principal.owner, ending.artifact(record.skill)
         await self.storage.board.move(record.task, owner, ending.task_state, ending.parts(), artifact=made)
+        happened(names.ENDED, TASK=record.task)
         self.storage.vault.forget(owner, record.task)
         await self.storage.calls.end(record.task)
 

@@ -11,7 +11,9 @@ def main() -> None:
     from stead.demo.cli.app import app
     from stead.demo.cli.output import explain
     from stead.identity.errors import ConfigurationError, IdentityError
+    from stead.identity.home import quiet_a2a
 
+    quiet_a2a()
     try:
         app()
     except ConfigurationError as error:
