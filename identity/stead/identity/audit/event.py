@@ -67,6 +67,7 @@ class Event:
     jti: str | None = None
     cnf: str | None = None
     consent_id: str | None = None
+    chain_from: str | None = None
     decision: str | None = None
     rule: str | None = None
     code: str | None = None

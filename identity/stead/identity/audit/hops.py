@@ -11,7 +11,8 @@ class Hop(BaseModel):
     """One call that carried an operation, as both its ends told it.
 
     `confirmed` is False where the callee recorded no such call; `act`, `jti`, `parent_jti` and `consent_id` are None
-    where the grant has none. Times are seconds since the epoch.
+    where the grant has none. `chain_from` is how the callee knows the actors (`token`, `receipts`, `asserted`, or
+    `shortened`). Times are seconds since the epoch.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -44,6 +45,7 @@ class Hop(BaseModel):
     started: float
     ended: float | None
     outcome: str | None
+    chain_from: str | None = None
 
     @property
     def refused(self) -> bool:

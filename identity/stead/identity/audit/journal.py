@@ -213,6 +213,7 @@ def _verified(principal: Principal) -> Json:
         "scope": " ".join(sorted(principal.scopes)),
         "exp": principal.expires_at,
         "jti": principal.jti,
+        "chain_from": None if service or principal.actor is None else principal.chain_from,
         "cnf": None if principal.confirmation is None else str(principal.confirmation),
     }
 

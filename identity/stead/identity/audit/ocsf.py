@@ -27,8 +27,8 @@ _STATUS = {SUCCESS: "Success", FAILURE: "Failure", UNKNOWN: "Unknown"}
 _ASKS = frozenset({"step_up", "consent"})
 _FAILED = frozenset({"failed", "refused"})
 _UNMAPPED = (
-    "kind", "hop", "parent_hop", "trace", "task", "grant", "aud", "scope", "exp", "jti", "cnf", "parent_jti",
-    "cause_jti", "consent_id", "outcome", "prev", "hash",
+    "kind", "hop", "parent_hop", "trace", "task", "grant", "aud", "scope", "exp", "jti", "cnf", "chain_from",
+    "parent_jti", "cause_jti", "consent_id", "outcome", "prev", "hash",
 )  # fmt: skip
 
 

@@ -211,6 +211,7 @@ class _Walk:
             code=None if said is None else said.code,
             description=None if said is None else said.description,
             hint=None if said is None else said.hint,
+            chain_from=None if ingress is None else ingress.chain_from,
             confirmed=ingress is not None,
             started=joined.started,
             **_ending(decided, end),

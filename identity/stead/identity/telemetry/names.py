@@ -32,6 +32,7 @@ SCOPES = "stead.token.scopes"
 TOKEN_ID = "stead.token.id"  # noqa: S105  (the id of a token, which is no credential)
 BOUND = "stead.token.bound"
 ACTORS = "stead.actors"
+CHAIN_FROM = "stead.actors.from"
 CLIENT = "stead.client"
 TASK = "stead.task"
 DECISION, RULE = "stead.decision", "stead.rule"

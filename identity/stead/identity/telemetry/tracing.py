@@ -163,7 +163,9 @@ class Telemetry:
             names.AUDIENCE: principal.audience,
             names.SCOPES: sorted(principal.scopes),
             names.TOKEN_ID: principal.jti,
+            names.BOUND: principal.confirmation is not None,
             names.ACTORS: list(principal.chain) or None,
+            names.CHAIN_FROM: principal.chain_from if principal.chain else None,
             **self._person(principal),
         }
 
