@@ -139,3 +139,14 @@ async def test_a_token_that_was_never_bound_moves_nothing_at_transfer(wire: Wire
 
 async def test_after_all_that_the_money_moved_once(wire: Wire) -> None:
     assert len(wire.town.payments()) == 1
+
+
+async def test_who_asks_is_told_beforehand_that_both_take_bound_tokens_only(wire: Wire) -> None:
+    network = wire.town.home.network
+    async with httpx.AsyncClient(trust_env=False) as anybody:
+        card = (await anybody.get(f"{network.agents['transfer']}/.well-known/agent-card.json")).json()
+        resource = (await anybody.get(f"{network.mcp_servers['payments']}/.well-known/oauth-protected-resource")).json()
+    (identity,) = [one for one in card["capabilities"]["extensions"] if one["uri"].endswith("identity:v1")]
+    assert identity["params"]["skills"]["send"]["bound"] is True
+    assert resource["stead_tools"]["execute_payment"]["bound"] is True
+    assert "ES256" in resource["dpop_signing_alg_values_supported"]

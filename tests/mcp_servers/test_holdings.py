@@ -103,7 +103,9 @@ async def test_the_metadata_tells_what_each_tool_needs(world: World, holdings: P
     assert metadata["resource"] == holdings.url
     assert metadata["authorization_servers"] == [world.corporate.url]
     assert set(metadata["scopes_supported"]) == {"holdings:read", "tools:list"}
-    assert metadata["stead_tools"] == {"list_holdings": {"grant": "obo", "scopes": ["holdings:read"], "effects": False}}
+    assert metadata["stead_tools"] == {
+        "list_holdings": {"grant": "obo", "scopes": ["holdings:read"], "effects": False, "bound": False}
+    }
 
 
 async def test_a_call_is_journaled_for_the_person_through_the_actor(world: World, holdings: Peer) -> None:

@@ -248,4 +248,5 @@ async def test_the_decision_is_in_the_audit_before_the_money_moves(bank: Bank, m
 async def test_the_metadata_names_the_bank_alone(bank: Bank) -> None:
     metadata = (await bank.peer.client.get("/.well-known/oauth-protected-resource")).json()
     assert metadata["authorization_servers"] == [bank.world.bank.url]
-    assert metadata["stead_tools"]["execute_payment"] == {"grant": "in-task", "scopes": ["payments"], "effects": True}
+    said = {"grant": "in-task", "scopes": ["payments"], "effects": True, "bound": True}
+    assert metadata["stead_tools"]["execute_payment"] == said

@@ -15,6 +15,11 @@ Binding = Literal["off", "effects", "always"]
 """Which calls take a bound token only: none, those with effects, or all."""
 
 
+def is_wanted(binding: Binding, *, effects: bool) -> bool:
+    """Whether a call, with effects or without, takes a bound token only."""
+    return binding == "always" or (binding == "effects" and effects)
+
+
 class Bindings:
     """Checks each request anew: a token may be remembered as true, a proof never is."""
 

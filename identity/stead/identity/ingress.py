@@ -15,7 +15,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 from starlette.authentication import AuthCredentials
 
-from stead.identity.binding import Binding
+from stead.identity.binding import Binding, is_wanted
 from stead.identity.errors import (
     BindingRequired,
     IdentityError,
@@ -189,8 +189,7 @@ class Ingress:
 
     def _unbound(self, principal: Principal, operation: Operation) -> IdentityError | None:
         """A token that whoever holds it could use does not move anything (RFC 9449 s1)."""
-        wanted = self._binding == "always" or (self._binding == "effects" and operation.effects)
-        if principal.confirmation is not None or not wanted:
+        if principal.confirmation is not None or not is_wanted(self._binding, effects=operation.effects):
             return None
         return _unbound(operation.resource)
 

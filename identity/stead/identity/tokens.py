@@ -8,7 +8,7 @@ import httpx
 from joserfc.jwk import ECKey
 
 from stead.identity.addresses import is_confidential
-from stead.identity.binding import Binding
+from stead.identity.binding import Binding, is_wanted
 from stead.identity.clock import Clock, system_clock
 from stead.identity.confirmation import Confirmation
 from stead.identity.driver import TIMEOUT, drive
@@ -136,7 +136,7 @@ class Tokens:
     def _client_for(self, target: Target, principal: Principal | None = None) -> ClientIdentity:
         """Ourselves, proving a key where the token has to be bound to it. What came in bound goes on bound."""
         came_bound = principal is not None and principal.confirmation is not None
-        wanted = self._binding == "always" or came_bound or (self._binding == "effects" and target.effects)
+        wanted = came_bound or is_wanted(self._binding, effects=target.effects)
         return self.client.proving(self._proof_key) if wanted and self._proof_key else self.client
 
     async def _driven(self, flow: Flow[TokenSet], client: ClientIdentity) -> TokenSet:

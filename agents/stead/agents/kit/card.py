@@ -21,6 +21,7 @@ from google.protobuf.struct_pb2 import Struct
 
 from stead.agents.kit.skill import Skill
 from stead.agents.kit.wire import IDENTITY_EXTENSION, IN_TASK_EXTENSION
+from stead.identity.binding import Binding, is_wanted
 from stead.identity.home import Network
 from stead.identity.types import Json
 from stead.identity.values import Grant
@@ -42,7 +43,7 @@ def agent_card(name: str, description: str, skills: Mapping[str, Skill], workloa
         capabilities=AgentCapabilities(
             streaming=True,
             push_notifications=any(skill.durable for skill in skills.values()),
-            extensions=[_identity(skills, network), *([_in_task()] if parks else [])],
+            extensions=[_identity(skills, network, workload.settings.dpop), *([_in_task()] if parks else [])],
         ),
         default_input_modes=["application/json", "text/plain"],
         default_output_modes=["application/json", "text/plain"],
@@ -95,8 +96,8 @@ def _skill(skill: Skill) -> AgentSkill:
     )
 
 
-def _identity(skills: Mapping[str, Skill], network: Network) -> AgentExtension:
-    params = {"skills": {name: _declaration(skill, network) for name, skill in skills.items()}}
+def _identity(skills: Mapping[str, Skill], network: Network, binding: Binding) -> AgentExtension:
+    params = {"skills": {name: _declaration(skill, network, binding) for name, skill in skills.items()}}
     return AgentExtension(
         uri=IDENTITY_EXTENSION,
         description="By what right each skill is called, and its typed input and output.",
@@ -104,12 +105,13 @@ def _identity(skills: Mapping[str, Skill], network: Network) -> AgentExtension:
     )
 
 
-def _declaration(skill: Skill, network: Network) -> Json:
+def _declaration(skill: Skill, network: Network, binding: Binding) -> Json:
     provider = None if skill.provider is None else skill.provider(network).as_json()
     return {
         "grant": (Grant.IN_TASK if provider else skill.grant).value,
         "scopes": list(skill.scopes),
         "effects": skill.effects,
+        "bound": is_wanted(binding, effects=skill.effects),
         "provider": provider,
         "input_schema": skill.inputs.model_json_schema(),
         "output_schema": skill.output_schema(),

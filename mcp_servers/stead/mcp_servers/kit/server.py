@@ -89,7 +89,7 @@ class Server:
             issuers=issuers,
             extra={
                 "stead_name": self.name,
-                "stead_tools": {name: each.as_json() for name, each in self.declarations.items()},
+                "stead_tools": {name: each.as_json(workload.settings.dpop) for name, each in self.declarations.items()},
             },
         )
 

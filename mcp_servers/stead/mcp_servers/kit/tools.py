@@ -16,6 +16,7 @@ from mcp.shared.exceptions import MCPError
 from mcp_types import ToolAnnotations
 from pydantic import BaseModel, ConfigDict, ValidationError, create_model
 
+from stead.identity.binding import Binding, is_wanted
 from stead.identity.errors import ConfigurationError, IdentityError
 from stead.identity.replies import body_of
 from stead.identity.types import Json
@@ -45,9 +46,10 @@ class Declaration:
         """Whether the caller has the right, whatever the arguments."""
         return principal.grant is self.grant and principal.scopes.issuperset(self.scopes)
 
-    def as_json(self) -> Json:
-        """What the server's metadata says of it: `{"grant", "scopes", "effects", "examples"?}`."""
+    def as_json(self, binding: Binding) -> Json:
+        """What the server's metadata says of it: `{"grant", "scopes", "effects", "bound", "examples"?}`."""
         said: Json = {"grant": self.grant.value, "scopes": list(self.scopes), "effects": self.effects}
+        said["bound"] = is_wanted(binding, effects=self.effects)
         return {**said, "examples": list(self.examples)} if self.examples else said
 
 
