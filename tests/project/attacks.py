@@ -376,6 +376,11 @@ EGRESS = {
         "egress/test_hop::test_no_token_is_in_the_journal",
         "journeys/test_leaks::test_no_page_answer_export_or_output_holds_a_token",
     ),
+    "a callee that gives the token back": (
+        "egress/test_echo::test_a_tool_that_gives_the_token_back_has_its_answer_kept_from_everybody",
+        "egress/test_echo::test_an_agents_reply_that_holds_the_token_is_not_passed_on",
+        "egress/test_echo::test_an_answer_that_is_none_is_quoted_nowhere",
+    ),
     "one tool's credential for another, one person's for another": (
         "egress/test_hostile_egress::test_one_tool_s_credential_is_not_used_for_another",
         "egress/test_hostile_egress::test_a_thousand_calls_at_once_on_one_client_never_swap_people",

@@ -93,6 +93,12 @@ class OpenHop:
         """Says how the hop ended, where neither return nor exception tells: `auth-required`, `input-required`."""
         self.ended = word
 
+    def is_echoed_in(self, answer: str) -> bool:
+        """Whether an answer holds the token that the call carried: it would be shown, stored and sent on with it."""
+        token = self.token.reveal()
+        signature = token.rpartition(".")[2]
+        return (signature if len(signature) > _SHORT else token) in answer
+
     def reaches(self, url: str) -> bool:
         """Whether `url` lies at the audience: same scheme, host and port, and below its path."""
         try:
@@ -102,6 +108,9 @@ class OpenHop:
         except InvalidRequest:
             return False
 
+
+_SHORT = 32
+"""A last part no longer than this may stand in an answer by chance."""
 
 _UPWARD = re.compile(r"(^|/)(\.|%2e){1,2}(/|$)|%2f|%5c|\\", re.IGNORECASE)
 """What another reader of a path may take for a step up, or for a slash (RFC 3986 s5.2.4, s6.2.2)."""

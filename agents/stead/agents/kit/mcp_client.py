@@ -10,11 +10,11 @@ from mcp.client.client import Client
 from mcp.client.streamable_http import streamable_http_client
 from mcp.shared.exceptions import MCPError
 from mcp_types import CallToolRequest, CallToolRequestParams, CallToolResult, TextContent
-from pydantic import TypeAdapter
+from pydantic import TypeAdapter, ValidationError
 
 from stead.agents.kit.ask import Consent
 from stead.identity import replies
-from stead.identity.egress import Target
+from stead.identity.egress import OpenHop, Target
 from stead.identity.errors import (
     AccessDenied,
     IdentityError,
@@ -72,8 +72,9 @@ class McpClient:
         return await self.once(f"{self.name}.{tool}", lambda: self._hop(tool, arguments))
 
     async def _hop(self, tool: str, arguments: Json) -> Json:
-        async with self.workload.hop(self._target(), operation="tools/call", resource=f"{self.name}.{tool}"):
-            return await self._call(tool, arguments)
+        resource = f"{self.name}.{tool}"
+        async with self.workload.hop(self._target(), operation="tools/call", resource=resource) as hop:
+            return await self._call(tool, arguments, hop)
 
     def _target(self) -> Target:
         if self.consent is None:
@@ -81,14 +82,24 @@ class McpClient:
         token, consent_id = self.reveal(self.consent), self.consent.id
         return Target(self.url, self.scopes, Grant.IN_TASK, credential=token, effects=True, consent_id=consent_id)
 
-    async def _call(self, tool: str, arguments: Json) -> Json:
+    async def _call(self, tool: str, arguments: Json, hop: OpenHop) -> Json:
         try:
             async with Client(self._transport(), mode=PROTOCOL, cache=None, read_timeout_seconds=TIMEOUT) as client:
                 request = CallToolRequest(params=CallToolRequestParams(name=tool, arguments=arguments))
                 result = await client.session.send_request(request, _RESULT)
-        except (MCPError, httpx2.HTTPError, ExceptionGroup) as error:
-            raise self._translated(tool, _innermost(error)) from None
+        except (MCPError, httpx2.HTTPError, ValidationError, ExceptionGroup) as error:
+            cause = _innermost(error)
+            if isinstance(cause, MCPError) and hop.is_echoed_in(f"{cause.error.message} {cause.error.data}"):
+                raise self._echo(tool) from None
+            raise self._translated(tool, cause) from None
+        if hop.is_echoed_in(result.model_dump_json()):
+            raise self._echo(tool)
         return self._read(tool, result)
+
+    def _echo(self, tool: str) -> ProviderUnavailable:
+        """What a result says is shown, kept, and perhaps read by a model: a token has no business there."""
+        log.warning("%s.%s gave back the token it was called with", self.name, tool)
+        return ProviderUnavailable(f"{self.name}.{tool} gave an answer that is not passed on.")
 
     def _transport(self) -> Any:
         return streamable_http_client(f"{self.url}/mcp", http_client=self.workload.http2)
@@ -107,6 +118,10 @@ class McpClient:
         if isinstance(error, httpx2.HTTPError):
             log.warning("%s.%s: %s", self.name, tool, type(error).__name__)
             return ProviderUnavailable(f"{self.name} does not answer.", hint="Try again in a moment.")
+        if isinstance(error, ValidationError):
+            # Its text quotes the answer, which is not for any log.
+            log.warning("%s.%s: an answer that is none", self.name, tool)
+            return ProviderUnavailable(f"{self.name}.{tool} gave an answer that is none.")
         return error
 
     def _refused(self, tool: str, error: MCPError) -> IdentityError:

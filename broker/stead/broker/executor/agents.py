@@ -27,7 +27,7 @@ from a2a.utils.errors import A2AError, TaskNotCancelableError, TaskNotFoundError
 
 from stead.broker.executor.errands import Errand
 from stead.broker.executor.reading import read_message, read_task, refusal_of
-from stead.broker.executor.replies import SIGN_IN, Fault, Reply, failed
+from stead.broker.executor.replies import SIGN_IN, Fault, Reply, failed, passed_on
 from stead.broker.executor.subjects import Subjects
 from stead.broker.registry.cards import IDENTITY_EXTENSION
 from stead.broker.registry.entries import Entry
@@ -73,7 +73,7 @@ class Agents:
             async with self.workload.hop(
                 errand.target, operation="SendMessage", resource=errand.step.skill, task=errand.task
             ) as hop:
-                reply = await _patiently(lambda: self._send(entry, request, skill))
+                reply = passed_on(await _patiently(lambda: self._send(entry, request, skill)), hop)
                 if reply.state != "completed":
                     hop.outcome(_OUTCOMES[reply.state])
                 return reply.model_copy(update={"hop": hop.hop_id if reply.waits else None})
@@ -84,8 +84,8 @@ class Agents:
         """How the agent's task is now; None when it cannot be said. Our fresher token renews what the agent keeps."""
 
         async def work() -> Reply:
-            async with self.workload.detail(errand.target):
-                return await self._get(entry, child, errand)
+            async with self.workload.detail(errand.target) as hop:
+                return passed_on(await self._get(entry, child, errand), hop)
 
         reply = await self._guarded(errand, entry, work)
         gone = reply.fault is not None and reply.fault.code == _UNREACHABLE.code
@@ -96,11 +96,12 @@ class Agents:
         message = _message(f"{errand.key}:declined", {"challenge": challenge, "answer": "declined"}, task_id=child)
 
         async def work() -> Reply:
-            async with self.workload.detail(errand.target):
+            async with self.workload.detail(errand.target) as hop:
                 try:
-                    return await self._send(entry, SendMessageRequest(message=message), _skill(errand, entry))
+                    reply = await self._send(entry, SendMessageRequest(message=message), _skill(errand, entry))
                 except A2AError:
-                    return await self._get(entry, child, errand)
+                    reply = await self._get(entry, child, errand)
+                return passed_on(reply, hop)
 
         reply = await self._guarded(errand, entry, work)
         gone = reply.fault is not None and reply.fault.code == _UNREACHABLE.code

@@ -6,6 +6,7 @@ from typing import Any, Literal
 from pydantic import Field
 
 from stead.broker.plans import Value
+from stead.identity.egress import OpenHop
 from stead.identity.errors import IdentityError
 
 State = Literal["completed", "refused", "failed", "canceled", "working", "parked", "sign_in"]
@@ -47,6 +48,13 @@ class Reply(Value):
         if later.state == "sign_in" and self.child is not None:
             return self.model_copy(update={"sign_in": True})
         return later.model_copy(update={"hop": self.hop})
+
+
+def passed_on(reply: Reply, hop: OpenHop) -> Reply:
+    """The reply, unless it holds the token that the call carried: what a reply says is shown, kept and planned with."""
+    if not hop.is_echoed_in(reply.model_dump_json()):
+        return reply
+    return failed("invalid_answer", "It gave an answer that is not passed on.", "It holds a credential.")
 
 
 def refused(code: str, description: str, hint: str | None = None) -> Reply:

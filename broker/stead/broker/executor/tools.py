@@ -10,10 +10,11 @@ import httpx2
 from mcp import Client, MCPError
 from mcp.client.streamable_http import streamable_http_client
 from mcp_types import TextContent
+from pydantic import ValidationError
 
 from stead.broker.executor.attempts import Attempts
 from stead.broker.executor.errands import Errand
-from stead.broker.executor.replies import SIGN_IN, Fault, Reply, failed
+from stead.broker.executor.replies import SIGN_IN, Fault, Reply, failed, passed_on
 from stead.broker.executor.subjects import Subjects
 from stead.broker.registry.entries import Entry
 from stead.identity.errors import IdentityError, InvalidGrant, InvalidToken, ProviderUnavailable
@@ -53,7 +54,7 @@ class Tools:
         async with self.workload.hop(
             errand.target, operation="tools/call", resource=errand.step.skill, task=errand.task
         ) as hop:
-            reply = await self._call(errand, entry, inputs)
+            reply = passed_on(await self._call(errand, entry, inputs), hop)
             if reply.state != "completed":
                 hop.outcome(reply.state)
             return reply
@@ -63,7 +64,7 @@ class Tools:
         try:
             async with Client(streamable_http_client(entry.endpoint, http_client=self.workload.http2)) as client:
                 result = await client.call_tool(tool, inputs, read_timeout_seconds=SECONDS)
-        except (MCPError, httpx2.HTTPError, RuntimeError, ExceptionGroup) as error:
+        except (MCPError, httpx2.HTTPError, RuntimeError, ValidationError, ExceptionGroup) as error:
             return _failure(_innermost(error), title)
         said = " ".join(part.text for part in result.content if isinstance(part, TextContent))[:2000]
         if result.is_error:
