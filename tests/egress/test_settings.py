@@ -153,6 +153,14 @@ def test_an_unknown_key_is_refused_with_the_one_that_was_meant(write: Any, text:
     assert error.value.hint == f"Did you mean {meant!r}?"
 
 
+@pytest.mark.parametrize("algorithms", ["[HS256]", "[none]", "[ES256, HS512]", "[ES265]", "[]", "ES256", "[[ES256]]"])
+@pytest.mark.parametrize("place", ["issuers: [{{issuer: i, {}}}]", "login: {{issuer: i, client_id: c, {}}}"])
+def test_an_algorithm_that_proves_nothing_is_refused_at_load(write: Any, place: str, algorithms: str) -> None:
+    with pytest.raises(ConfigurationError) as error:
+        Settings.load(write(place.format(f"algorithms: {algorithms}")))
+    assert "algorithms" in error.value.description
+
+
 def test_a_key_like_no_other_is_refused_with_all_there_are(write: Any) -> None:
     with pytest.raises(ConfigurationError) as error:
         Settings.load(write("zzz: 1"))

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from joserfc import jwt
-from joserfc.jwk import ECKey
+from joserfc.jwk import ECKey, OctKey
 
 from stead.identity.errors import (
     AccessDenied,
@@ -25,7 +25,7 @@ from stead.identity.flows import (
     redeem,
     validate_callback,
 )
-from stead.identity.flows.authorization_code import code_challenge
+from stead.identity.flows.authorization_code import code_challenge, verify_id_token
 
 VERIFIER = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk"
 BROKER = "http://127.0.0.1:8400"
@@ -287,6 +287,15 @@ def test_an_id_token_that_answers_something_else_is_refused(redeemed: Any, id_to
 def test_an_id_token_signed_by_somebody_else_is_refused(redeemed: Any, id_token: Any) -> None:
     with pytest.raises(InvalidToken):
         redeemed(id_token(signed_by=ECKey.generate_key("P-256")))
+
+
+def test_an_id_token_made_with_a_secret_that_anybody_can_fetch_is_refused(pending: Any, now: Any) -> None:
+    """Even where somebody had HMAC accepted: a published key set holds public keys."""
+    key = OctKey.generate_key(256, {"use": "sig", "kid": "k"})
+    claims = {"iss": pending.issuer, "aud": pending.client_id, "sub": "s", "nonce": pending.nonce, "iat": now}
+    token = jwt.encode({"alg": "HS256", "typ": "JWT", "kid": "k"}, {**claims, "exp": now + 60}, key)
+    with pytest.raises(InvalidToken):
+        verify_id_token(token, {"keys": [key.as_dict(private=True)]}, pending, now, ("HS256",))
 
 
 def test_an_id_token_for_several_audiences_is_accepted_when_it_was_issued_to_us(

@@ -20,6 +20,9 @@ from stead.identity.trust import ActorBy, Subjects, TrustedIssuer
 from stead.identity.values import Secret
 
 Positive = Annotated[float, Field(gt=0)]
+Algorithm = Literal["ES256", "ES384", "ES512", "Ed25519", "EdDSA", "PS256", "PS384", "PS512", "RS256", "RS384", "RS512"]
+"""By public key only: a shared secret cannot tell who signed, and no key document may hold one."""
+Algorithms = Annotated[tuple[Algorithm, ...], Field(min_length=1)]
 Values = Annotated[tuple[str, ...], BeforeValidator(lambda said: (said,) if isinstance(said, str) else said)]
 ClientAuth = Literal["private_key_jwt", "client_secret_basic", "client_secret_post", "none"]
 Preset = Literal["stead", "keycloak", "entra", "okta", "auth0"]
@@ -93,7 +96,7 @@ class IssuerSettings(Strict):
 
     issuer: str
     preset: Preset = "stead"
-    algorithms: tuple[str, ...] = ("ES256",)
+    algorithms: Algorithms = ("ES256",)
     jwks_uri: str | None = None
     subject: str = "sub"
     client: str = "client_id"

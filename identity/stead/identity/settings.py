@@ -16,7 +16,7 @@ from stead.identity.binding import Binding
 from stead.identity.errors import ConfigurationError
 from stead.identity.flows.client_assertion import ClientIdentity
 from stead.identity.home import Home
-from stead.identity.issuer_settings import ClientAuth, IssuerSettings, Positive, Strict, identity_of
+from stead.identity.issuer_settings import Algorithms, ClientAuth, IssuerSettings, Positive, Strict, identity_of
 from stead.identity.setting_places import inside
 from stead.identity.telemetry.sdk import TelemetrySettings
 from stead.identity.vaults import VaultSettings
@@ -38,7 +38,7 @@ class LoginSettings(Strict):
     client_auth: ClientAuth | None = None
     scopes: tuple[str, ...] = ("openid", "profile")
     resource: str | None = None
-    algorithms: tuple[str, ...] = ("ES256", "RS256")
+    algorithms: Algorithms = ("ES256", "RS256")
 
     def client(self, home: Home) -> ClientIdentity:
         """The client as that provider knows it. Raises `ConfigurationError` when its secret cannot be read.

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from stead.identity.flows.platform_token import Kind, PlatformToken
-from stead.identity.issuer_settings import Positive, Strict
+from stead.identity.issuer_settings import Algorithms, Positive, Strict
 from stead.identity.platform_tokens import TrustedWorkload
 from stead.identity.tls import TlsFiles
 
@@ -41,7 +41,7 @@ class WorkloadSettings(Strict):
     issuer: str | None = None
     kind: Kind = "jwt-bearer"
     audience: str | None = None
-    algorithms: tuple[str, ...] = ("ES256", "RS256")
+    algorithms: Algorithms = ("ES256", "RS256")
     max_lifetime: Positive = 7200
 
     def trusted(self) -> TrustedWorkload:

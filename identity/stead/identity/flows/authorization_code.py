@@ -19,6 +19,7 @@ from stead.identity.errors import InvalidGrant, InvalidRequest, InvalidToken
 from stead.identity.flows.client_assertion import ClientIdentity, token_request
 from stead.identity.flows.discovery import Metadata, fetch_keys
 from stead.identity.flows.wire import TokenSet, host, refusal, successful, token_set, unusable
+from stead.identity.jwks import Keys, load_keys
 from stead.identity.types import Flow, Form, Json, Request
 from stead.identity.values import Secret
 from stead.identity.verification import TokenPolicy, verify
@@ -220,7 +221,7 @@ def verify_id_token(
     """The claims of the ID token that answers `pending`. Raises `InvalidToken`, `ProviderUnavailable` without one."""
     if not isinstance(token, str):
         raise unusable(pending.issuer, "no ID token")
-    claims = verify(token, keys, _id_token_policy(pending, algorithms), now)
+    claims = verify(token, _published(keys), _id_token_policy(pending, algorithms), now)
     nonce = claims.get("nonce")
     if not isinstance(nonce, str) or not compare_digest(nonce.encode(), pending.nonce.encode()):
         raise InvalidToken("The ID token answers another request.")
@@ -228,6 +229,14 @@ def verify_id_token(
         raise InvalidToken("The ID token was issued to another client.")
     _check_age(claims, pending, now)
     return claims
+
+
+def _published(keys: Json) -> Keys:
+    """The public keys of the set: a secret that anybody can fetch is none, whatever algorithms are accepted."""
+    try:
+        return load_keys(keys)
+    except InvalidRequest as malformed:
+        raise InvalidToken("The issuer's keys are not usable.", debug=malformed.description) from None
 
 
 def _id_token_policy(pending: AuthorizationRequest, algorithms: Sequence[str]) -> TokenPolicy:
