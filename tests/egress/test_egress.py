@@ -7,10 +7,13 @@ from typing import Any
 import httpx
 import httpx2
 import pytest
+from joserfc.jwk import ECKey
 
+from stead.identity.clock import system_clock
+from stead.identity.dpop import check_proof
 from stead.identity.egress import OpenHop, a2a_client, mcp_client, new_span, new_trace, opened
 from stead.identity.errors import AccessDenied, InvalidRequest
-from stead.identity.values import AccessToken
+from stead.identity.values import AccessToken, BoundToken
 
 
 def hop_to(audience: Any, token: Any = "canary-token") -> Any:
@@ -30,6 +33,25 @@ async def test_a_request_carries_the_token_and_the_mark_of_its_hop(client: Any, 
     assert app.seen[0]["authorization"] == "Bearer canary-token"
     assert app.seen[0]["traceparent"] == f"00-{hop.trace}-{hop.hop_id}-01"
     assert hop.status == 200
+
+
+async def test_every_request_of_a_bound_hop_has_a_proof_of_its_own(client: Any, callee: Any) -> None:
+    app, url = callee
+    key = ECKey.generate_key("P-256")
+    token = BoundToken("a.b.c", key)
+    with opened(OpenHop(url, token, new_trace(), new_span())):
+        for method, path in (("POST", "/a2a"), ("POST", "/a2a"), ("GET", "/mcp?x=1"), ("DELETE", "/mcp")):
+            await client.request(method, f"{url}{path}")
+        async with client.stream("POST", f"{url}/a2a", json={}, headers={"accept": "text/event-stream"}) as stream:
+            await stream.aread()
+    spent = set()
+    methods = ("POST", "POST", "GET", "DELETE", "POST")
+    for method, path, seen in zip(methods, app.paths, app.seen, strict=True):
+        assert seen["authorization"] == "DPoP a.b.c"
+        proof = check_proof(seen["dpop"], method, f"{url}{path}", system_clock(), token=token)
+        assert proof.thumbprint == key.thumbprint()
+        spent.add(proof.jti)
+    assert len(spent) == len(app.seen)
 
 
 async def test_nothing_is_sent_without_an_open_hop(client: Any, callee: Any) -> None:

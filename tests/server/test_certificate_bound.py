@@ -5,7 +5,7 @@ import ssl
 import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -38,8 +38,10 @@ from stead.identity.values import BoundToken, Grant
 from stead.identity.verifier import TrustedIssuer
 from stead.identity.workload import Workload
 from stead.identity.workload_settings import TlsSettings
+from tests.server import issuers
 from tests.server.certificates import Authority, thumbprint_of
-from tests.server.parties import claims_of
+from tests.server.parties import Login, claims_of
+from tests.server.world import World as Company
 
 SCOPES = ("ledger:write",)
 CALLER, SERVICE = "broker", "ledger"
@@ -140,6 +142,20 @@ async def world(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[World
         yield World(home, authority, issuer, url, client)
 
 
+@pytest.fixture(scope="module")
+async def tls_company(world: World, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Company]:
+    """The whole company's issuer on TLS, and a client that shows a certificate there."""
+    home, listener = Home(tmp_path_factory.mktemp("company") / "home"), listen("https://127.0.0.1:0")
+    url = f"https://127.0.0.1:{listener.getsockname()[1]}"
+    settings = ServerSettings(url, "FinPort", "corporate", home, "issuer-corporate", certificates=True)
+    seed(settings, issuers.corporate_seed(home, url))
+    async with (
+        serving(authorization_server(settings), world.authority.files("company"), listener),
+        httpx.AsyncClient(verify=world.client.client(), trust_env=False, timeout=20) as http,
+    ):
+        yield Company(issuers.Issuer(settings, issuers.Clock(), home), http)
+
+
 async def test_a_token_is_bound_to_the_certificate_it_was_asked_for_with(world: World) -> None:
     answer, token = await world.call(world.caller())
     assert answer.status_code == 200, answer.text
@@ -198,6 +214,33 @@ async def test_the_metadata_says_that_tokens_are_bound_to_certificates(world: Wo
     async with httpx.AsyncClient(verify=world.client.client(), trust_env=False) as http:
         document = (await http.get(f"{world.issuer}/.well-known/oauth-authorization-server")).json()
     assert document["tls_client_certificate_bound_access_tokens"] is True
+
+
+async def test_bound_stays_bound_to_the_certificate_of_whoever_exchanges(tls_company: Company, world: World) -> None:
+    subject = (await tls_company.login())["access_token"]
+    assert claims_of(subject)["cnf"] == {"x5t#S256": thumbprint_of(world.client)}
+    target = [("resource", issuers.PORTFOLIO), ("scope", "portfolio:read")]
+    broker = world.authority.files("broker")
+    async with httpx.AsyncClient(verify=broker.client(), trust_env=False) as http:
+        body = (await replace(tls_company.broker, http=http).exchange(subject, *target)).json()
+    assert (body["token_type"], claims_of(body["access_token"])["cnf"]) == (
+        "Bearer",
+        {"x5t#S256": thumbprint_of(broker)},
+    )
+    plain = ssl.create_default_context(cafile=str(world.authority.file))
+    async with httpx.AsyncClient(verify=plain, trust_env=False) as http:
+        refused = await replace(tls_company.broker, http=http).exchange(subject, *target)
+    assert (refused.status_code, "bound" in refused.json()["error_description"]) == (400, True)
+
+
+async def test_the_issuer_itself_takes_it_over_its_connection_only(tls_company: Company, world: World) -> None:
+    login = Login()
+    code = await tls_company.code(login, "alice", "openid profile")
+    subject = (await tls_company.redeem(login, code)).json()["access_token"]
+    url, sent = f"{tls_company.issuer.url}/userinfo", {"authorization": f"Bearer {subject}"}
+    for files, status in ((world.client, 200), (world.authority.files("eve"), 401)):
+        async with httpx.AsyncClient(verify=files.client(), trust_env=False) as http:
+            assert (await http.get(url, headers=sent)).status_code == status
 
 
 def test_an_https_address_is_not_served_without_a_certificate() -> None:
