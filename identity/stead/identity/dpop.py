@@ -9,6 +9,7 @@ import secrets
 from base64 import urlsafe_b64encode
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 from urllib.parse import quote, unquote, urlsplit
 
@@ -100,6 +101,7 @@ def digest_of(token: AccessToken) -> str:
     return _b64(hashlib.sha256(token.reveal().encode("utf-8", "surrogatepass")).digest())
 
 
+@lru_cache(maxsize=1024)
 def target(url: str) -> str:
     """The `htu` of a URL: without query and fragment, normalized as RFC 3986 s6.2.2 and s6.2.3 say (s4.3 point 9).
 
@@ -150,12 +152,16 @@ def _key_of(header: Mapping[str, Any]) -> Key:
     known = _PUBLIC.get(str(jwk.get("kty"))) if isinstance(jwk, dict) else None
     if known is None or not known <= jwk.keys() <= known | _DESCRIPTIVE:
         raise InvalidProof("The DPoP proof does not carry a public key, or carries more than one.")
-    return _import({name: jwk[name] for name in known}, header["alg"])
+    if not all(isinstance(jwk[name], str) for name in known):
+        raise InvalidProof("The key of the DPoP proof is malformed.")
+    return _import(tuple((name, jwk[name]) for name in sorted(known)), header["alg"])
 
 
-def _import(jwk: dict[str, Any], algorithm: str) -> Key:
+@lru_cache(maxsize=1024)
+def _import(jwk: tuple[tuple[str, str], ...], algorithm: str) -> Key:
+    """A caller's key, which it proves with each of its requests, read once."""
     try:
-        key = _public_key(jwk)
+        key = _public_key(dict(jwk))
         key.thumbprint()
     except Exception:  # joserfc and cryptography raise many kinds for a malformed key
         raise InvalidProof("The key of the DPoP proof is malformed.") from None
