@@ -55,6 +55,12 @@ async def test_a_bound_token_with_its_proof_is_let_in(alice: Bearer) -> None:
     assert (await alice.ask(alice.proof())).status_code == 200
 
 
+async def test_the_app_and_its_policy_know_whether_the_token_was_bound(alice: Bearer) -> None:
+    await alice.ask(alice.proof(), resource=READ)
+    await alice.ask(scheme="Bearer", resource=READ, token=alice.door.issuer.token())
+    assert [scope["user"].bound for scope in alice.door.app.scopes] == [True, False]
+
+
 async def test_the_app_sees_neither_token_nor_proof(alice: Bearer) -> None:
     await alice.ask(alice.proof())
     (scope,) = alice.door.app.scopes

@@ -1,7 +1,11 @@
 """Tokens that are bound to a client certificate (RFC 8705), over TLS with real certificates on both sides."""
 
 import asyncio
+import json
+import os
+import socket
 import ssl
+import sys
 import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -44,6 +48,22 @@ from tests.server.parties import Login, claims_of
 from tests.server.world import World as Company
 
 SCOPES = ("ledger:write",)
+_SERVE = """
+import sys
+from starlette.applications import Starlette
+from starlette.responses import JSONResponse
+from starlette.routing import Route
+from stead.identity.home import Home
+from stead.identity.serving import serve_at
+from stead.identity.settings import Settings
+from stead.identity.tls import shown_certificate
+
+def shown(request):
+    return JSONResponse({"certificate": shown_certificate(request.scope)})
+
+app = Starlette(routes=[Route("/", shown)])
+serve_at(sys.argv[1], lambda: app, tls=Settings.load(Home.current()).serving_tls())
+"""
 CALLER, SERVICE = "broker", "ledger"
 PATH = "/entries"
 
@@ -241,6 +261,25 @@ async def test_the_issuer_itself_takes_it_over_its_connection_only(tls_company: 
     for files, status in ((world.client, 200), (world.authority.files("eve"), 401)):
         async with httpx.AsyncClient(verify=files.client(), trust_env=False) as http:
             assert (await http.get(url, headers=sent)).status_code == status
+
+
+async def test_a_process_serves_its_https_address_with_its_certificate(world: World, tmp_path: Path) -> None:
+    files = world.authority.files("process")
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        url = f"https://127.0.0.1:{probe.getsockname()[1]}"
+    said = {"certificate": str(files.certificate), "key": str(files.key), "authorities": str(files.authorities)}
+    environment = {**os.environ, "STEAD_HOME": str(tmp_path / "home"), "STEAD_TLS": json.dumps(said)}
+    process = await asyncio.create_subprocess_exec(sys.executable, "-c", _SERVE, url, env=environment)
+    try:
+        async with httpx.AsyncClient(verify=world.client.client(), trust_env=False) as http:
+            transport = httpx.AsyncHTTPTransport(verify=world.client.client(), retries=6, trust_env=False)
+            async with httpx.AsyncClient(transport=transport) as patient:
+                assert (await patient.get(url)).json() == {"certificate": thumbprint_of(world.client)}
+            with pytest.raises(httpx.TransportError):
+                await http.get(url.replace("https", "http"))
+    finally:
+        process.terminate()
+        await process.wait()
 
 
 def test_an_https_address_is_not_served_without_a_certificate() -> None:

@@ -160,7 +160,7 @@ class Ingress:
         arrival = arrival_of(scope["headers"], principal.jti)
         operation = self._describe(scope, document)
         if operation is None:
-            if self._binding == "always" and principal.confirmation is None:
+            if self._binding == "always" and not principal.bound:
                 raise _unbound("This service")
             return principal, arrival, NOTHING
         spanned = self._telemetry().arrived(arrival, operation.method, operation.resource, principal)
@@ -189,7 +189,7 @@ class Ingress:
 
     def _unbound(self, principal: Principal, operation: Operation) -> IdentityError | None:
         """A token that whoever holds it could use does not move anything (RFC 9449 s1)."""
-        if principal.confirmation is not None or not is_wanted(self._binding, effects=operation.effects):
+        if principal.bound or not is_wanted(self._binding, effects=operation.effects):
             return None
         return _unbound(operation.resource)
 

@@ -3,6 +3,7 @@
 Read in one place, once per process. A key that is not known is an error, with the one that was probably meant.
 """
 
+import ssl
 from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
 from pathlib import Path
@@ -91,6 +92,10 @@ class Settings(BaseSettings):
     def described(self, issuer: str) -> IssuerSettings:
         """What is said of an issuer; for one that nothing is said of, our own profile."""
         return next((each for each in self.issuers if each.issuer == issuer), IssuerSettings(issuer=issuer))
+
+    def serving_tls(self) -> ssl.SSLContext | None:
+        """What an https origin is served with, where there is any. Raises `ConfigurationError`."""
+        return None if self.tls is None else self.tls.files().server()
 
     @property
     def binds_certificate(self) -> bool:

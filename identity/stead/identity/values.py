@@ -139,6 +139,11 @@ class Principal:
         return self.grant is Grant.S2S
 
     @property
+    def bound(self) -> bool:
+        """Whether its bearer proved to have the key that the token is bound to: a stolen one is not here."""
+        return self.confirmation is not None
+
+    @property
     def owner(self) -> str:
         """The key under which this principal owns tasks: issuer and subject, never the bare user name."""
         return f"{self.issuer}|{self.subject}"

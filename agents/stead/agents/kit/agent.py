@@ -135,9 +135,8 @@ class Agent:
 
         home = home or Home.current()
         url = home.network.agents.get(self.name) or self._join(home)
-        tls = Settings.load(home).tls
-        context = None if tls is None else tls.files().server()
-        serve_at(url, lambda: self.app(Workload.open(self.client_id, url=url, home=home)), tls=context)
+        tls = Settings.load(home).serving_tls()
+        serve_at(url, lambda: self.app(Workload.open(self.client_id, url=url, home=home)), tls=tls)
 
     def _join(self, home: Home) -> str:
         from stead.identity.joining import join

@@ -19,6 +19,7 @@ from stead.identity.home import Home
 from stead.identity.ingress import Operation
 from stead.identity.joining import join
 from stead.identity.serving import serve_at
+from stead.identity.settings import Settings
 from stead.identity.types import ASGIApp, Json, Scope
 from stead.identity.values import Grant, current_principal
 from stead.identity.verifier import TrustedIssuer
@@ -97,7 +98,8 @@ class Server:
         """Joins the network that runs from `home` and serves until told to stop: the whole of a one-file server."""
         home = home or Home.current()
         joined = asyncio.run(join(self.name, "mcp", home))
-        serve_at(joined.url, lambda: self.app(Workload.open(joined.client_id, url=joined.url, home=home)))
+        tls = Settings.load(home).serving_tls()
+        serve_at(joined.url, lambda: self.app(Workload.open(joined.client_id, url=joined.url, home=home)), tls=tls)
 
     def _sdk_app(self, url: str) -> ASGIApp:
         with _root_logging_untouched():
