@@ -85,4 +85,6 @@ MEANINGS: Mapping[str, str] = {
         "`OTEL_EXPORTER_OTLP_ENDPOINT` and its like."
     ),
     "telemetry.persons": "How a person appears: `pseudonym`, `subject`, or `none`.",
+    "audit": "The files of the audit.",
+    "audit.segment_bytes": "Bytes after which a file is full and the next one is begun; at least 65536.",
 }

@@ -69,4 +69,8 @@ telemetry:
   traces: true
   persons: none
 """,
+    "audit": """
+audit:
+  segment_bytes: 16777216
+""",
 }

@@ -13,6 +13,7 @@ import yaml
 from pydantic import BaseModel, Field, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from stead.identity.audit.segments import MAX_SEGMENT
 from stead.identity.binding import Binding
 from stead.identity.errors import ConfigurationError
 from stead.identity.flows.client_assertion import ClientIdentity
@@ -48,6 +49,12 @@ class LoginSettings(Strict):
         """
         how = self.client_auth or ("client_secret_basic" if self.client_secret_file else "private_key_jwt")
         return identity_of(self.client_id, self.issuer, how, home.key(self.client_id), self.client_secret_file)
+
+
+class AuditSettings(Strict):
+    """How large a file of the audit grows before the next one is begun, in bytes."""
+
+    segment_bytes: Annotated[int, Field(ge=65_536)] = MAX_SEGMENT
 
 
 class TimeoutSettings(Strict):
@@ -87,6 +94,7 @@ class Settings(BaseSettings):
     planner_seconds: Positive = 30
     timeouts: TimeoutSettings = TimeoutSettings()
     vault: VaultSettings = VaultSettings()
+    audit: AuditSettings = AuditSettings()
     telemetry: TelemetrySettings = TelemetrySettings()
 
     def described(self, issuer: str) -> IssuerSettings:

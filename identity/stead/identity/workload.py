@@ -73,7 +73,7 @@ class Workload:
         self.issuer = issuer
         self.issuers = tuple(issuers)
         self.clock = clock
-        self.journal = Journal(home.folder("audit"), name, clock)
+        self.journal = Journal(home.folder("audit"), name, clock, max_size=settings.audit.segment_bytes)
         self._url = url
         self.telemetry = OFF
         self._hops = Hops(self.journal, lambda: self._at_work.tokens, lambda: self.telemetry)

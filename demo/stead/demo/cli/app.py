@@ -154,6 +154,16 @@ def trail_events(
     audit.export_events(form.value, journal, since)
 
 
+@trail_app.command("prune")
+def trail_prune(
+    older_than: Annotated[str, typer.Option(metavar="TIME", help="2026-03-01, or 90d ago.")], json: AsJson = False
+) -> None:
+    """Delete audit files that are full, older than that, and collected, behind a signed tombstone."""
+    from stead.demo.cli import audit
+
+    audit.prune(older_than, json=json)
+
+
 @trail_app.command("keys")
 def trail_keys() -> None:
     """Print the public keys by which exported journals are verified elsewhere."""

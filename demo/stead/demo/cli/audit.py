@@ -80,6 +80,18 @@ def _print(lines: Iterable[str]) -> None:
         print(line)  # noqa: T201
 
 
+def prune(older_than: str, *, json: bool) -> None:
+    """Deletes full files of the audit that are older than a time, and were collected."""
+    from stead.identity.audit.retention import prune as delete
+
+    home = Home.current()
+    gone = [path.name for path in delete(home.folder("audit"), moment(older_than), of_home(home), home.key)]
+    if json:
+        emit({"deleted": gone})
+        return
+    say("\n".join(gone) or "Nothing is old, full and collected.")
+
+
 def who(task: str | None, username: str, *, json: bool) -> None:
     """Says of a task who asked, through whom, by what right, and what was decided."""
     from stead.identity.audit.telling import TITLES, rows, sentences

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from stead.identity.audit.event import Event, genesis, unseal
+from stead.identity.audit.segments import seal_off, sealed
 from stead.identity.errors import ConfigurationError, InvalidRequest
 
 MAX_REPLICAS = 256
@@ -43,6 +44,23 @@ class ChainFile:
             os.ftruncate(self.descriptor, self.size)
             raise
         self.size += len(lines)
+
+    def rotate(self, last: int) -> None:
+        """Seals the file off behind event `last` and begins the next one, under the same name and lock.
+
+        Raises `OSError`, and then goes on in the old one.
+        """
+        full = seal_off(self.path, last)
+        try:
+            descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o600)
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            if not self.path.exists():
+                os.rename(full, self.path)
+            raise
+        _sync_folder(self.path.parent)
+        os.close(self.descriptor)
+        self.descriptor, self.size = descriptor, 0
 
     def close(self) -> None:
         """Gives the chain up."""
@@ -139,7 +157,7 @@ def _lock(path: Path) -> int | None:
 
 def _recover(path: Path, descriptor: int, instance: str, replica: int) -> ChainFile:
     size = _cut_torn_end(path, descriptor)
-    last = _last_event(descriptor, size)
+    last = _last_event(descriptor, size) or _last_sealed(path)
     if last is None:
         _sync_folder(path.parent)
         return ChainFile(path, descriptor, replica, 0, genesis(instance, replica), 0)
@@ -174,6 +192,15 @@ def _last_event(descriptor: int, size: int) -> Event | None:
         return None
     start = _end_of_last_line(descriptor, size - 1)
     return unseal(os.pread(descriptor, size - start, start))
+
+
+def _last_sealed(path: Path) -> Event | None:
+    """The event that a chain goes on from, when its current file was just begun."""
+    full = sealed(path)
+    if not full:
+        return None
+    with full[-1].open("rb") as file:
+        return _last_event(file.fileno(), os.fstat(file.fileno()).st_size)
 
 
 def _write_all(descriptor: int, content: bytes) -> None:

@@ -13,6 +13,7 @@ from joserfc.jwk import ECKey
 from stead.identity.audit.chain import acknowledgement, chain_named, watch
 from stead.identity.audit.findings import Finding, Problem
 from stead.identity.audit.heads import Head
+from stead.identity.audit.segments import last_of, sealed, tombstone
 from stead.identity.audit.signers import Signers
 from stead.identity.audit.walk import Walk
 from stead.identity.errors import InvalidToken
@@ -67,8 +68,7 @@ def _held(chain: Mapping[str, Any], paths: Mapping[tuple[str, int], Path], signe
     if path is None:
         yield Finding(name, Problem.MISSING, None, f"The whole chain is gone: {head.seq} events of it were collected.")
         return
-    walk = Walk(instance, replica, path.name)
-    list(_lines(path, walk))
+    walk = _Chain(path, signers, None).walked()
     yield from walk.against(head)
 
 
@@ -85,9 +85,25 @@ class _Chain:
         self._instance, self._replica = chain_named(path)
         self._walk = Walk(self._instance, self._replica, path.name)
 
+    def walked(self) -> Walk:
+        """The chain walked, whatever was found."""
+        list(self.findings())
+        return self._walk
+
     def findings(self) -> list[Finding]:
-        found = [*_lines(self._path, self._walk), *self._walk.gaps(), *self._receipt()]
+        while True:
+            there = sealed(self._path)
+            found = self._found()
+            if sealed(self._path) == there:
+                break
+            # The file was sealed off while it was read.
+            self._walk = Walk(self._instance, self._replica, self._path.name)
         return sorted(found, key=lambda finding: (finding.line is None, finding.line or 0))
+
+    def _found(self) -> list[Finding]:
+        pruned = [*self._pruned()]
+        after = self._walk.last
+        return [*pruned, *_lines(self._path, self._walk, after), *self._walk.gaps(), *self._receipt()]
 
     def _receipt(self) -> Iterator[Finding]:
         if self._signers.collector is None:
@@ -97,10 +113,26 @@ class _Chain:
         except InvalidToken as error:
             yield Finding(self._path.name, Problem.RECEIPT, None, error.description)
             return
+        if self._walk.began > (0 if head is None else head.seq):
+            yield Finding(self._path.name, Problem.MISSING, None, "Events were deleted that nobody had collected.")
         if head is not None:
             yield from self._walk.against(head)
         if self._now is not None:
             yield from self._walk.uncollected(head, self._now)
+
+    def _pruned(self) -> Iterator[Finding]:
+        """What was deleted by right, if its tombstone is signed by the workload."""
+        note = tombstone(self._path)
+        if not note.exists():
+            return
+        try:
+            head = self._signers.tombstone(note.read_text(errors="replace").strip(), self._instance)
+            if (head.instance, head.replica) != (self._instance, self._replica):
+                raise InvalidToken("The tombstone is another chain's.")
+        except InvalidToken as error:
+            yield Finding(note.name, Problem.RECEIPT, None, error.description)
+            return
+        self._walk.begin_after(head.seq, head.hash)
 
     def _received(self) -> Head | None:
         note = acknowledgement(self._path)
@@ -113,7 +145,15 @@ class _Chain:
         return None if receipt is None else self._signers.receipt(str(receipt), self._instance, self._replica)
 
 
-def _lines(path: Path, walk: Walk) -> Iterator[Finding]:
+def _lines(path: Path, walk: Walk, after: int = 0) -> Iterator[Finding]:
+    """Walks all files of a chain but those that end before event `after` + 1."""
+    for full in sealed(path):
+        if last_of(full) > after:
+            yield from _file(full, walk)
+    yield from _file(path, walk)
+
+
+def _file(path: Path, walk: Walk) -> Iterator[Finding]:
     with watch(path) as idle, path.open("rb") as file:
         for number, line in enumerate(file, start=1):
             if line.endswith(b"\n"):

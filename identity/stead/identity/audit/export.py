@@ -10,6 +10,7 @@ from stead.identity.audit.ecs import as_ecs
 from stead.identity.audit.event import Event, unseal
 from stead.identity.audit.findings import Finding, Problem
 from stead.identity.audit.ocsf import as_ocsf
+from stead.identity.audit.segments import files
 from stead.identity.audit.signers import Signers
 from stead.identity.audit.walk import Walk
 from stead.identity.errors import InvalidRequest, InvalidToken
@@ -41,8 +42,7 @@ def converted(folder: Path, form: str, *, since: float = 0.0) -> Iterator[str]:
 def raw(folder: Path) -> Iterator[str]:
     """The chains as they were written, each followed by its receipt: what `check_export` can verify elsewhere."""
     for path in sorted(folder.glob("*.jsonl")):
-        with path.open("rb") as file:
-            yield from (line.decode("utf-8", "replace").rstrip("\n") for line in file if line.endswith(b"\n"))
+        yield from (line.decode("utf-8", "replace").rstrip("\n") for line in _lines_of(path))
         receipt = _receipt(path)
         if receipt is not None:
             yield json.dumps({"receipt": receipt})
@@ -103,7 +103,12 @@ class _Export:
 
 def _lines(folder: Path) -> Iterator[bytes]:
     for path in sorted(folder.glob("*.jsonl")):
-        with path.open("rb") as file:
+        yield from _lines_of(path)
+
+
+def _lines_of(path: Path) -> Iterator[bytes]:
+    for each in files(path):
+        with each.open("rb") as file:
             yield from (line for line in file if line.endswith(b"\n"))
 
 

@@ -16,6 +16,8 @@ from joserfc.jwk import ECKey, Key
 from stead.identity.errors import InvalidToken
 
 _TYPE = "stead-audit-head"
+TOMBSTONE = "stead-audit-tombstone"
+"""The type of a head that says: what lies before was deleted by right."""
 MAX_SIGNED = 8_192
 """Characters of a signed head that are looked at."""
 
@@ -36,12 +38,12 @@ class Head:
         return self.instance, self.replica, self.seq, self.hash
 
 
-def sign(head: Head, key: ECKey) -> str:
+def sign(head: Head, key: ECKey, kind: str = _TYPE) -> str:
     """The head as a compact JWS (RFC 7515)."""
-    return jws.serialize_compact({"alg": "ES256", "typ": _TYPE, "kid": key.kid}, json.dumps(asdict(head)), key)
+    return jws.serialize_compact({"alg": "ES256", "typ": kind, "kid": key.kid}, json.dumps(asdict(head)), key)
 
 
-def read(signed: str, keys: Key | Mapping[str, Key]) -> Head:
+def read(signed: str, keys: Key | Mapping[str, Key], kind: str = _TYPE) -> Head:
     """Verifies and reads a head, by one key or by the one of `keys` that it names. Raises `InvalidToken`."""
     try:
         if len(signed) > MAX_SIGNED:
@@ -52,7 +54,7 @@ def read(signed: str, keys: Key | Mapping[str, Key]) -> Head:
         if key is None:
             raise InvalidToken("The audit chain's head is signed by a key that is not registered.")
         opened = jws.deserialize_compact(signed, key, algorithms=["ES256"])
-        if opened.headers().get("typ") != _TYPE:
+        if opened.headers().get("typ") != kind:
             raise InvalidToken("This is not the head of an audit chain.")
         return _head(json.loads(opened.payload))
     except (JoseError, ValueError, TypeError, UnicodeError):

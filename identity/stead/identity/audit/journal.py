@@ -13,6 +13,7 @@ from typing import Any
 
 from stead.identity.audit.chain import open_chain
 from stead.identity.audit.event import Event, Kind, actors, kept, seal
+from stead.identity.audit.segments import MAX_SEGMENT
 from stead.identity.audit.writer import Writer
 from stead.identity.clock import Clock, system_clock
 from stead.identity.errors import IdentityError
@@ -29,13 +30,15 @@ class Journal:
     leave it to the end of the process.
     """
 
-    def __init__(self, folder: Path, instance: str, clock: Clock = system_clock) -> None:
+    def __init__(
+        self, folder: Path, instance: str, clock: Clock = system_clock, *, max_size: int = MAX_SEGMENT
+    ) -> None:
         self.instance = instance
         self._clock = clock
         self._file = open_chain(folder, instance)
         self._seq, self._head = self._file.seq, self._file.head
         self._lock = threading.Lock()
-        self._writer = Writer(self._file, name=f"audit-{instance}")
+        self._writer = Writer(self._file, name=f"audit-{instance}", max_size=max_size)
         atexit.register(self.close)
 
     @property

@@ -22,6 +22,7 @@ from stead.identity.audit.chain import acknowledgement, hold, siblings, whole_si
 from stead.identity.audit.errors import AuditUnavailable
 from stead.identity.audit.heads import Head, sign
 from stead.identity.audit.journal import Journal
+from stead.identity.audit.segments import holding
 from stead.identity.types import Json
 
 Send = Callable[[Json], Awaitable[Mapping[str, Any]]]
@@ -41,11 +42,12 @@ class Outbox:
         self._path, self._instance, self._replica, self._key = path, instance, replica, key
         self._ack = acknowledgement(path)
         self._seq, self._offset = self._remembered()
+        self._before: int | None = None
         self._next = self._offset
 
     def batch(self, size: int) -> Json | None:
         """The next events of the first `size` bytes, or None when the collector has them all."""
-        lines = self._read(min(MAX_BATCH, size - self._offset))
+        lines = self._read(size)
         if not lines:
             return None
         self._next = self._offset + len(lines)
@@ -67,21 +69,29 @@ class Outbox:
             self._seq, self._offset = last, self._next
         elif 0 <= held < last:
             self._seq, self._offset = held, self._offset_after(held)
+            self._before = holding(self._path, held + 1)[1]
         self._remember(reply.get("receipt"))
 
-    def _read(self, length: int) -> bytes:
+    def _read(self, size: int) -> bytes:
+        """The next whole lines of the file that has the next event; `size` bytes count where it is the current one."""
+        path, before = holding(self._path, self._seq + 1)
+        if before != self._before:
+            # The file that was read was sealed off meanwhile, or is read to its end.
+            self._before, self._offset = before, self._offset_after(self._seq)
+        length = min(MAX_BATCH, (size if path == self._path else path.stat().st_size) - self._offset)
         if length <= 0:
             return b""
-        with self._path.open("rb") as file:
+        with path.open("rb") as file:
             file.seek(self._offset)
             block = file.read(length)
             whole = block.rfind(b"\n") + 1
             return block[:whole] if whole else block + file.readline()
 
     def _offset_after(self, seq: int) -> int:
-        """A chain has no holes, so event n is line n."""
-        with self._path.open("rb") as file:
-            return sum(len(line) for _, line in zip(range(seq), file, strict=False))
+        """A chain has no holes, so that lines can be counted."""
+        path, before = holding(self._path, seq + 1)
+        with path.open("rb") as file:
+            return sum(len(line) for _, line in zip(range(seq - before), file, strict=False))
 
     def _remembered(self) -> tuple[int, int]:
         try:

@@ -9,7 +9,7 @@ from typing import Any
 
 from joserfc.jwk import Key
 
-from stead.identity.audit.heads import Head, read
+from stead.identity.audit.heads import TOMBSTONE, Head, read
 from stead.identity.errors import ConfigurationError, IdentityError, InvalidToken
 from stead.identity.home import Home, public_jwk
 from stead.identity.jwks import Keys, load_keys
@@ -44,6 +44,12 @@ class Signers:
     def head(self, text: str, instance: str) -> Head:
         """What a workload itself signed. Raises `InvalidToken`, also when no key of it is registered."""
         return read(text, NOBODY if self.workloads is None else self.workloads(instance))
+
+    def tombstone(self, text: str, instance: str) -> Head:
+        """Up to where a workload deleted its chain by right. Raises `InvalidToken`."""
+        if self.workloads is None:
+            raise InvalidToken("Events were deleted, and without the workload's key nobody can tell by what right.")
+        return read(text, self.workloads(instance), kind=TOMBSTONE)
 
     def _own(self, head: Head) -> None:
         """The collector cannot make up a chain: its receipt holds the workload's own signature of the same head."""

@@ -19,6 +19,8 @@ class Walk:
         self._instance, self._replica, self.name = instance, replica, name
         self._hashes: dict[int, str] = {0: genesis(instance, replica)}
         self._times: dict[int, float] = {}
+        self.began = 0
+        """Up to which number events were deleted by right."""
         self._newest = 0
         self._unread = 0
 
@@ -29,7 +31,7 @@ class Walk:
 
     def begin_after(self, seq: int, digest: str) -> None:
         """What lies before was deleted by right: the chain goes on from there."""
-        self._hashes = {seq: digest}
+        self._hashes, self.began = {seq: digest}, seq
 
     def line(self, place: str, number: int, line: bytes) -> Iterator[Finding]:
         """What is wrong with the next line."""
@@ -69,6 +71,8 @@ class Walk:
     def _placed(self, event: Event) -> Iterator[tuple[Problem, str]]:
         if (event.instance, event.replica) != (self._instance, self._replica):
             yield Problem.FOREIGN, f"The event is of {event.instance}, replica {event.replica}."
+            return
+        if event.seq <= self.began:
             return
         if event.seq in self._hashes:
             yield Problem.REPEATED, f"Event {event.seq} is there twice."

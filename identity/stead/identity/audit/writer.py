@@ -10,6 +10,7 @@ from concurrent.futures import Future
 
 from stead.identity.audit.chain import ChainFile
 from stead.identity.audit.errors import AuditUnavailable
+from stead.identity.audit.segments import MAX_SEGMENT
 
 GROUP = 0.005
 """Seconds that lines wait for company before they are written, when nobody waits for them."""
@@ -24,8 +25,9 @@ _log = logging.getLogger(__name__)
 class Writer:
     """Owns an open chain. Its thread starts with the first line, so that opening a journal starts none."""
 
-    def __init__(self, file: ChainFile, name: str) -> None:
+    def __init__(self, file: ChainFile, name: str, max_size: int = MAX_SEGMENT) -> None:
         self._file = file
+        self._max_size = max_size
         self._name = name
         self._durable = self._queued = file.seq
         self._wake = threading.Condition()
@@ -93,7 +95,16 @@ class Writer:
             except OSError as error:
                 self._refused(lines, error)
             else:
+                self._rotate_if_full(seq)
                 self._settle(seq)
+
+    def _rotate_if_full(self, seq: int) -> None:
+        if self._file.size < self._max_size:
+            return
+        try:
+            self._file.rotate(seq)
+        except OSError as error:
+            _log.error("The audit journal %s cannot be rotated: %s", self._file.path.name, error.strerror)
 
     def _next_group(self) -> tuple[list[bytes], int] | None:
         with self._wake:
