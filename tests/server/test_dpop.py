@@ -1,6 +1,8 @@
 """Tokens bound to a key at the issuer (RFC 9449): who proves a key gets a token for it, and bound stays bound."""
 
+import sqlite3
 import time
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -177,3 +179,21 @@ async def test_an_issuer_that_wants_a_nonce_gives_one_and_takes_it_with_a_new_as
         with pytest.raises(GrantRefused) as refused:
             await drive(s2s(client, metadata, audience=HOLDINGS, scopes=[], now=issuer.clock()), http)
         assert refused.value.details["error"] == "use_dpop_nonce"
+
+
+async def test_proofs_of_anybody_are_forgotten_as_soon_as_they_ran_out(world: World) -> None:
+    """Whoever has no client can still make proofs: they do not pile up."""
+    issuer = world.issuer
+    url = f"{issuer.url}/token"
+
+    def kept() -> int:
+        with closing(sqlite3.connect(issuer.settings.path)) as database:
+            return int(database.execute("SELECT count(*) FROM spent_proofs").fetchone()[0])
+
+    for _ in range(5):
+        proof = sign_proof(ECKey.generate_key("P-256"), "POST", url, issuer.clock())
+        await world.http.post(url, data={"grant_type": "client_credentials"}, headers={"dpop": proof})
+    assert kept() >= 5
+    issuer.clock.ahead = 200
+    await world.http.post(url, data={"grant_type": "client_credentials"})
+    assert kept() == 0

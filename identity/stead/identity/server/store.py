@@ -25,11 +25,10 @@ _EXPIRING = (
     schema.codes,
     schema.refresh_tokens,
     schema.tokens,
-    schema.assertions,
-    schema.proofs,
     schema.families,
     schema.sessions,
 )
+_SPENT = (schema.assertions, schema.proofs)
 
 
 def digest(credential: str) -> str:
@@ -73,10 +72,12 @@ class Store:
         """Changes, and how many rows changed."""
         return int(getattr(self._within.execute(statement, values), "rowcount", 0))
 
-    def purge(self, before: float) -> None:
-        """Forgets what expired before that time."""
+    def purge(self, now: float, keep: float) -> None:
+        """Forgets what expired `keep` seconds ago; what only marks something as spent, as soon as that expired."""
         for table in _EXPIRING:
-            self.run(delete(table).where(table.c.expires < before))
+            self.run(delete(table).where(table.c.expires < now - keep))
+        for table in _SPENT:
+            self.run(delete(table).where(table.c.expires < now))
 
     def close(self) -> None:
         """Ends the connection."""

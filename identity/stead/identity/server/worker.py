@@ -53,7 +53,7 @@ class Worker:
         now = self._site.issuer.now()
         if now - self._purged >= _PURGE_EVERY:
             self._purged = now
-            self._site.issuer.store.purge(now - _KEEP_EXPIRED)
+            self._site.issuer.store.purge(now, _KEEP_EXPIRED)
 
 
 def refused_reply(refused: OAuth2Error) -> Reply:
