@@ -22,6 +22,7 @@ from stead.identity.driver import no_cookies, tls
 from stead.identity.errors import AccessDenied, InvalidRequest
 from stead.identity.flows.proof import NONCE_WANTED, is_nonce
 from stead.identity.flows.wire import origin
+from stead.identity.receipts import HEADER
 from stead.identity.replies import UNAVAILABLE
 from stead.identity.values import AccessToken, BoundToken, Grant
 
@@ -38,6 +39,7 @@ NEVER_SENT = (
     "cookie",
     "authorization",
     "dpop",
+    HEADER,
     "proxy-authorization",
     "traceparent",
     "tracestate",
@@ -75,6 +77,7 @@ class OpenHop:
     token: AccessToken
     trace: str
     hop_id: str
+    receipts: str | None = None
     status: int | None = None
     ended: str | None = None
     origin: Origin = field(init=False)
@@ -198,6 +201,8 @@ def authorize(request: _Outgoing, nonces: Nonces) -> OpenHop:
         request.headers.pop(name, None)
     request.headers.update(shown(hop.token, request.method, url, nonces.at(hop.origin)))
     request.headers["traceparent"] = hop.traceparent
+    if hop.receipts is not None:
+        request.headers[HEADER] = hop.receipts
     return hop
 
 

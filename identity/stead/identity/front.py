@@ -46,6 +46,7 @@ def front(
         public=public,
         protocol=protocol,
         binding=workload.settings.dpop,
+        chains=workload.chains_of(verifier),
         clock=workload.clock,
         telemetry=lambda: workload.telemetry,
     )

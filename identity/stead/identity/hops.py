@@ -15,19 +15,34 @@ from stead.identity.errors import IdentityError
 from stead.identity.telemetry import Telemetry
 from stead.identity.telemetry.names import EXCHANGE_SPAN
 from stead.identity.tokens import Tokens, asked_claims, recorded_claims
-from stead.identity.values import Arrival, Grant, Principal, current_arrival, current_principal
+from stead.identity.values import AccessToken, Arrival, Grant, Principal, current_arrival, current_principal
 
 UNAUTHORIZED, FORBIDDEN = 401, 403
 _log = logging.getLogger(__name__)
 
 
+Receipt = Callable[[Target, Principal | None, AccessToken], str | None]
+"""Makes the receipts of a hop, where there are any."""
+
+
+def _no_receipt(target: Target, caller: Principal | None, token: AccessToken) -> None:
+    """None are needed where tokens say through whom."""
+
+
 class Hops:
     """Opens hops for one workload, and writes down what became of them."""
 
-    def __init__(self, journal: Journal, tokens: Callable[[], Tokens], telemetry: Callable[[], Telemetry]) -> None:
+    def __init__(
+        self,
+        journal: Journal,
+        tokens: Callable[[], Tokens],
+        telemetry: Callable[[], Telemetry],
+        receipt: Receipt = _no_receipt,
+    ) -> None:
         self._journal = journal
         self._tokens = tokens
         self._telemetry = telemetry
+        self._receipt = receipt
 
     @asynccontextmanager
     async def hop(
@@ -66,11 +81,12 @@ class Hops:
             except IdentityError as refused:
                 record(claims=asked_claims(target, principal, tokens.client), error=refused)
                 raise
-            event = record(claims=recorded_claims(target, principal, tokens.client, token))
+            event = record(claims=recorded_claims(target, principal, tokens.client, token, tokens.issuer))
             spanned.told(TASK=task, TOKEN_ID=event.jti, SCOPES=sorted(target.scopes), RULE=rule)
             if target.effects:
                 await self._journal.durable(event)
-            with opened(OpenHop(target.audience, token, trace, span)) as hop:
+            receipts = self._receipt(target, principal, token)
+            with opened(OpenHop(target.audience, token, trace, span, receipts)) as hop:
                 try:
                     yield hop
                 except BaseException as failure:
@@ -81,8 +97,10 @@ class Hops:
     @asynccontextmanager
     async def detail(self, target: Target) -> AsyncIterator[OpenHop]:
         """See `Workload.detail`."""
-        token = await self._tokens().obtain(target, _caller(target))
-        with opened(OpenHop(target.audience, token, _trace(target, current_arrival()), new_span())) as hop:
+        caller = _caller(target)
+        token = await self._tokens().obtain(target, caller)
+        receipts, trace = self._receipt(target, caller, token), _trace(target, current_arrival())
+        with opened(OpenHop(target.audience, token, trace, new_span(), receipts)) as hop:
             try:
                 yield hop
             finally:

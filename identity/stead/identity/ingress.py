@@ -16,6 +16,7 @@ from urllib.parse import parse_qsl, urlsplit
 from starlette.authentication import AuthCredentials
 
 from stead.identity.binding import Binding, is_wanted
+from stead.identity.chains import Chains
 from stead.identity.errors import (
     BindingRequired,
     IdentityError,
@@ -28,6 +29,7 @@ from stead.identity.errors import (
 )
 from stead.identity.policy import Decision, Outcome, Policy
 from stead.identity.presented import Presented, Scheme
+from stead.identity.receipts import HEADER
 from stead.identity.replies import Protocol as WireProtocol
 from stead.identity.replies import ProtocolOf, body_of, challenge, protocol_of, reply
 from stead.identity.telemetry import NOTHING, OFF, Spanned, Telemetry
@@ -45,7 +47,7 @@ _TRACEPARENT = re.compile(rb"00-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-
 _SPOOFED = re.compile(
     rb"x-forwarded-.*|x-user.*|x-auth.*|x-remote.*|x-real-ip|forwarded|remote-user|client-cert.*|x-ssl-.*", re.DOTALL
 )
-_CREDENTIALS = frozenset({b"authorization", b"proxy-authorization", b"dpop"})
+_CREDENTIALS = frozenset({b"authorization", b"proxy-authorization", b"dpop", HEADER.encode()})
 _OPEN_PATHS = frozenset({"/healthz", "/readyz"})
 
 Headers = Iterable[tuple[bytes, bytes]]
@@ -109,6 +111,7 @@ class Ingress:
         public: Callable[[Scope], bool] | None = None,
         protocol: WireProtocol | ProtocolOf = "http",
         binding: Binding = "effects",
+        chains: Chains | None = None,
         clock: Callable[[], float] = time.time,
         telemetry: Callable[[], Telemetry] = lambda: OFF,
     ) -> None:
@@ -123,6 +126,7 @@ class Ingress:
         self._public = public
         self._protocol_of = protocol_of(protocol)
         self._binding = binding
+        self._chains = chains
         self._clock = clock
         self._strangers = _Budget(STRANGERS_PER_MINUTE)
 
@@ -154,6 +158,8 @@ class Ingress:
     async def _admit(self, scope: Scope, document: Json) -> tuple[Principal, Arrival, Spanned]:
         try:
             principal = await self._verifier.verify(*credential(scope, self._audience))
+            if self._chains is not None:
+                principal = await self._chains.completed(principal, scope["headers"])
         except IdentityError as error:
             self._record_stranger(scope, document, error)
             raise

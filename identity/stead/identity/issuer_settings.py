@@ -16,7 +16,7 @@ from stead.identity.flows.client_assertion import ClientIdentity
 from stead.identity.flows.dialects import Dialect
 from stead.identity.flows.wire import TargetBy
 from stead.identity.home import Home
-from stead.identity.trust import ActorBy, Subjects, TrustedIssuer
+from stead.identity.trust import ActorBy, Receipts, Subjects, TrustedIssuer
 from stead.identity.values import Secret
 
 Positive = Annotated[float, Field(gt=0)]
@@ -36,6 +36,7 @@ _KEYCLOAK: Mapping[str, Any] = {
     "required_claims": {"typ": ("Bearer", "DPoP")},
     "services": {"preferred_username": "service-account-.+"},
     "actor": "client",
+    "receipts": "kept",
     "target_by": "audience",
 }
 _ENTRA: Mapping[str, Any] = {
@@ -50,6 +51,7 @@ _ENTRA: Mapping[str, Any] = {
     "required_claims": {"ver": ("2.0",)},
     "services": {"idtyp": "app"},
     "actor": "client",
+    "receipts": "kept",
     "dialect": "entra",
     "target_by": "scope",
 }
@@ -59,6 +61,7 @@ _OKTA: Mapping[str, Any] = {
     "scopes": "scp",
     "typ": "JWT",
     "actor": "client",
+    "receipts": "kept",
     "target_by": "audience",
 }
 _AUTH0: Mapping[str, Any] = {
@@ -116,6 +119,9 @@ class IssuerSettings(Strict):
     subjects: Subjects = "both"
     actor: ActorBy = "act"
     login_clients: frozenset[str] = frozenset({"finport-web", "stead-cli"})
+    receipts: Receipts = "off"
+    first_actors: frozenset[str] | None = None
+    senders: Mapping[str, str] = {}
     dialect: Dialect = "rfc8693"
     target_by: TargetBy = "resource"
     client_auth: ClientAuth = "private_key_jwt"

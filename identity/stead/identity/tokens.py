@@ -1,6 +1,6 @@
 """The token that a hop needs, by the right it goes by. Knows who calls and who we are; nothing of requests."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -31,6 +31,7 @@ from stead.identity.flows.wire import TokenSet, host
 from stead.identity.issuer_settings import IssuerSettings
 from stead.identity.peek import peek_claims
 from stead.identity.providers import Providers
+from stead.identity.reading import build_principal
 from stead.identity.types import Flow, Json
 from stead.identity.values import AccessToken, Actor, Grant, Principal
 
@@ -64,6 +65,11 @@ class Tokens:
         self._binding = binding
         self._issuer = issuer or IssuerSettings(issuer=client.issuer)
         self._plain_http = plain_http
+
+    @property
+    def issuer(self) -> IssuerSettings:
+        """How the tokens that are obtained read."""
+        return self._issuer
 
     async def obtain(self, target: Target, principal: Principal | None) -> AccessToken:
         """The token for `target`. Raises the `GrantRefused` family, in words that name who was refused what.
@@ -223,8 +229,14 @@ def _text(value: object) -> str | None:
     return value if isinstance(value, str) else None
 
 
-def recorded_claims(target: Target, principal: Principal | None, client: ClientIdentity, token: AccessToken) -> Json:
-    """What the record of a hop says of its token: as the token puts it, else as it was asked for."""
+def recorded_claims(
+    target: Target,
+    principal: Principal | None,
+    client: ClientIdentity,
+    token: AccessToken,
+    issuer: IssuerSettings,
+) -> Json:
+    """What the record of a hop says of its token: as its callee will read it, else as it was asked for."""
     said = peek_claims(token)
     texts = {name: said[name] for name in ("iss", "sub", "name", "aud", "scope", "jti") if _text(said.get(name))}
     expiry = said.get("exp")
@@ -233,7 +245,31 @@ def recorded_claims(target: Target, principal: Principal | None, client: ClientI
         "act": _actors(said.get("act")),
         "cnf": _binding(said.get("cnf")),
         **texts,
+        **_as_read(said, issuer, client, principal, target.audience),
         "exp": int(expiry) if isinstance(expiry, int | float) else None,
+    }
+
+
+def _as_read(
+    said: Mapping[str, Any], issuer: IssuerSettings, client: ClientIdentity, caller: Principal | None, audience: str
+) -> Json:
+    """Who and through whom, by the claims that this issuer says it with; nothing where those are our own."""
+    if issuer.preset == "stead" or said.get("iss") != issuer.issuer:
+        return {}
+    try:
+        read = build_principal(said, issuer.trusted(), "", None)
+    except (InvalidToken, KeyError, ValueError, TypeError):
+        return {}
+    actor = read.actor
+    if actor is not None and read.chain_from == "asserted" and issuer.receipts != "off":
+        actor = Actor(client.client_id, prior=None if caller is None else caller.actor)
+    scope = " ".join(sorted(read.scopes))
+    return {
+        "sub": read.subject,
+        "act": None if actor is None else actor.as_claim(),
+        "scope": scope,
+        "jti": read.jti,
+        "aud": audience,
     }
 
 

@@ -8,6 +8,7 @@ from stead.identity.verification import TokenPolicy
 
 Subjects = Literal["both", "persons", "services", "nobody"]
 ActorBy = Literal["act", "client"]
+Receipts = Literal["off", "kept", "required"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +21,8 @@ class TrustedIssuer:
     where a claim of `services` matches its pattern, or subject and client are the same; `role_scopes` are the scopes
     that a service has by its roles. `allowed_scopes` is the ceiling of what its tokens are good for here, `subjects`
     whose they may be. `actor`: an issuer that writes no `act` is taken to mean its `client`, unless that is one at
-    which people sign in.
+    which people sign in; then `receipts` keep the chain, and one that `first_actors` did not begin has been cut;
+    `senders` are the addresses at which clients publish their keys, where `audiences` does not tell.
     """
 
     issuer: str
@@ -44,6 +46,9 @@ class TrustedIssuer:
     subjects: Subjects = "both"
     actor: ActorBy = "act"
     login_clients: frozenset[str] = frozenset()
+    receipts: Receipts = "off"
+    first_actors: frozenset[str] | None = None
+    senders: Mapping[str, str] = field(default_factory=dict)
 
     def policy(self, audience: str) -> TokenPolicy:
         """What a token of this issuer must be at `audience`."""

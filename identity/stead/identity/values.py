@@ -6,7 +6,7 @@ Knows nothing of HTTP, of files, or of how a token is checked.
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal
@@ -115,7 +115,7 @@ class Principal:
 
     `confirmation` is the key that the token is bound to, and that its bearer proved to have; `claims` are all verified
     claims; `token` is the one the call came with, kept only for exchanging it, and is None
-    where the principal was restored without one.
+    where the principal was restored without one. `receipts` are the hop receipts that prove its chain, newest first.
     """
 
     issuer: str
@@ -132,6 +132,11 @@ class Principal:
     confirmation: Confirmation | None = None
     claims: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}), repr=False)
     token: AccessToken | None = field(default=None, repr=False, compare=False)
+    receipts: tuple[str, ...] = field(default=(), repr=False, compare=False)
+
+    def through(self, actor: Actor, known_from: Provenance, receipts: tuple[str, ...]) -> "Principal":
+        """The same person, called for by this chain of actors."""
+        return replace(self, actor=actor, chain_from=known_from, receipts=receipts)
 
     @property
     def is_service(self) -> bool:

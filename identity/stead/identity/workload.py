@@ -13,6 +13,7 @@ from joserfc.jwk import ECKey
 
 from stead.identity.audit.journal import Journal
 from stead.identity.audit.ship import Shipper
+from stead.identity.chains import Chains
 from stead.identity.clock import Clock, system_clock
 from stead.identity.confirmation import JKT
 from stead.identity.connections import Connections, connected
@@ -28,6 +29,7 @@ from stead.identity.hops import Hops
 from stead.identity.nonces import Nonces
 from stead.identity.peek import peek_claims
 from stead.identity.providers import PATIENCE
+from stead.identity.receipts import write_receipt
 from stead.identity.replay import SharedReplays
 from stead.identity.settings import Settings
 from stead.identity.telemetry import OFF
@@ -76,7 +78,7 @@ class Workload:
         self.journal = Journal(home.folder("audit"), name, clock, max_size=settings.audit.segment_bytes)
         self._url = url
         self.telemetry = OFF
-        self._hops = Hops(self.journal, lambda: self._at_work.tokens, lambda: self.telemetry)
+        self._hops = Hops(self.journal, lambda: self._at_work.tokens, lambda: self.telemetry, self._receipt)
         self._connections: Connections | None = None
         self._entered = 0
         self._stack = AsyncExitStack()
@@ -144,6 +146,12 @@ class Workload:
         """Checks tokens for this workload."""
         return self.verifier_for(self.issuers)
 
+    def chains_of(self, verifier: Verifier) -> Chains | None:
+        """What completes chains by hop receipts; None where every issuer that is trusted keeps the chain itself."""
+        if all(issuer.receipts == "off" for issuer in verifier.issuers):
+            return None
+        return Chains(verifier.issuers, self.url, self._fetch, self.clock)
+
     def verifier_for(self, issuers: Sequence[TrustedIssuer]) -> Verifier:
         """Checks tokens for this workload that come from other issuers than it trusts by default."""
         return Verifier(issuers, self.url, self._fetch, self.clock, replays=self._replays, nonces=self._nonces)
@@ -194,6 +202,14 @@ class Workload:
             self._connections = await stack.enter_async_context(connecting)
             await stack.enter_async_context(self._shipping())
             self._stack = stack.pop_all()
+
+    def _receipt(self, target: Target, caller: Principal | None, token: AccessToken) -> str | None:
+        """The receipts that go along where the issuer does not keep the chain itself."""
+        if caller is None or target.grant is not Grant.OBO or self.settings.described(self.issuer).receipts == "off":
+            return None
+        key = self.home.key(self.name)
+        sender, now = self.client.client_id, self.clock()
+        return write_receipt(key, sender, caller, audience=target.audience, token=token, now=now)
 
     @property
     def is_at_work(self) -> bool:

@@ -174,6 +174,8 @@ def principal_json(principal: Principal, claims: Set[str] | None = None) -> Json
         "actor": None if principal.actor is None else principal.actor.as_claim(),
         "txn": principal.txn,
         "confirmation": None if principal.confirmation is None else principal.confirmation.as_claim(),
+        "chain_from": principal.chain_from,
+        "receipts": list(principal.receipts),
         "claims": {name: said for name, said in principal.claims.items() if claims is None or name in claims},
     }
 
@@ -187,6 +189,7 @@ def principal_from(stored: Json, token: AccessToken | None = None) -> Principal:
             "grant": Grant(stored["grant"]),
             "actor": None if stored["actor"] is None else Actor.from_claim(stored["actor"]),
             "confirmation": Confirmation.from_claim(bound) if (bound := stored.get("confirmation")) else None,
+            "receipts": tuple(stored.get("receipts", ())),
             "claims": MappingProxyType(stored["claims"]),
             "token": token,
         }

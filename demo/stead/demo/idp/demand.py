@@ -33,6 +33,8 @@ class Demand:
     """The scopes that each client may ask for."""
     audiences: Mapping[str, str]
     """Each service's address, and its name there."""
+    first_actors: tuple[str, ...]
+    """The services that people call themselves."""
 
     @property
     def roles(self) -> tuple[str, ...]:
@@ -45,7 +47,8 @@ def demand_of(home: Home, issuer: str) -> Demand:
     """What the network in this state directory demands. Addresses and keys are made if there are none yet."""
     seed = corporate_seed(home, home.network, issuer)
     audiences = {one.audience: one.client_id for one in seed.audiences if one.client_id}
-    return Demand(PERSONS, seed.clients, _rights(seed, audiences), _asks(seed), audiences)
+    called = {audiences[edge.audience] for edge in seed.edges if edge.mode == "login" and edge.audience in audiences}
+    return Demand(PERSONS, seed.clients, _rights(seed, audiences), _asks(seed), audiences, tuple(sorted(called)))
 
 
 def _rights(seed: Seed, audiences: Mapping[str, str]) -> tuple[Right, ...]:
@@ -70,5 +73,6 @@ def _asks(seed: Seed) -> Mapping[str, tuple[str, ...]]:
 
 def settings_for(demand: Demand, issuer: str, preset: str, **more: object) -> Json:
     """The `stead.yaml` that goes with it."""
-    described = {"issuer": issuer, "preset": preset, **more, "audiences": dict(demand.audiences)}
+    first = sorted(name for name in demand.first_actors)
+    described = {"issuer": issuer, "preset": preset, **more, "first_actors": first, "audiences": dict(demand.audiences)}
     return {"issuer": issuer, "issuers": [described]}
