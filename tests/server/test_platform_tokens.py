@@ -16,11 +16,11 @@ from joserfc import jwt
 from joserfc.jwk import ECKey, RSAKey
 
 from stead.identity.driver import drive
-from stead.identity.errors import GrantRefused, ProviderUnavailable
+from stead.identity.errors import GrantRefused, InvalidToken, ProviderUnavailable
 from stead.identity.flows import ClientIdentity, Metadata, discover, s2s
-from stead.identity.flows.platform_token import PlatformToken
+from stead.identity.flows.platform_token import TYPES, PlatformToken
 from stead.identity.home import Home
-from stead.identity.platform_tokens import TrustedWorkload
+from stead.identity.platform_tokens import TrustedWorkload, check_platform_token
 from stead.identity.settings import Settings
 from stead.identity.workload import Workload
 from stead.identity.workload_settings import WorkloadTokenSettings
@@ -262,3 +262,16 @@ async def test_one_setting_turns_a_workload_over_to_its_platform(platform: Platf
     async with one:
         assert claims_of(await platform.token(one.client))["client_id"] == "broker"
     assert one.client_of("https://bank.example").asserting is None  # the platform says nothing to anybody else
+
+
+NO_SETS = [[{"kty": "oct", "k": "AAAA", "kid": "s"}], [{"kty": "EC"}] * 101]
+
+
+@pytest.mark.parametrize("entries", NO_SETS, ids=["a secret", "too many"])
+def test_a_file_of_keys_that_is_no_set_of_public_keys_vouches_for_nobody(tmp_path: Path, entries: list[Any]) -> None:
+    key = ECKey.generate_key("P-256", {"kid": "k", "use": "sig"})
+    (tmp_path / "keys").write_text(json.dumps({"keys": [*entries, key.as_dict(private=False)]}))
+    trusted = TrustedWorkload("s", tmp_path / "keys", issuer="i")
+    token = jwt.encode({"alg": "ES256", "kid": "k"}, {"iss": "i", "sub": "s", "aud": "a", "iat": 1, "exp": 9}, key)
+    with pytest.raises(InvalidToken):
+        check_platform_token(trusted, TYPES["jwt-bearer"], token, "a", 5)

@@ -11,7 +11,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from stead.identity.errors import InvalidToken
+from stead.identity.errors import InvalidRequest, InvalidToken
 from stead.identity.flows.platform_token import TYPES, Kind
 from stead.identity.jwks import Keys, load_keys
 from stead.identity.verification import TokenPolicy, verify
@@ -77,4 +77,7 @@ def _loaded(path: Path, *_: int) -> Keys:
         entries = [{**entry, "use": "sig"} for entry in document["keys"] if entry.get("use", "sig") in _SIGNING]
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return load_keys(_NOTHING)
-    return load_keys({"keys": entries})
+    try:
+        return load_keys({"keys": entries})
+    except InvalidRequest:
+        return load_keys(_NOTHING)
