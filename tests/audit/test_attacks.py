@@ -245,6 +245,10 @@ class TestElsewhere:
     ) -> None:
         assert problem in self.found(scene, signers, alter)
 
+    def test_an_older_receipt_beside_the_newest_hides_nothing(self, scene: Scene, signers: Signers) -> None:
+        older = json.dumps({"receipt": scene.receipt(lines=scene.lines()[:2])}).encode()
+        assert self.found(scene, signers, lambda lines: [*lines[:3], lines[-1], older]) == {Problem.MISSING}
+
     def test_a_folder_is_checked_with_the_keys_that_came_with_it(
         self, scene: Scene, signers: Signers, tmp_path: Path
     ) -> None:

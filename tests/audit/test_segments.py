@@ -133,6 +133,14 @@ class TestRetention:
         written(home, 3)
         assert problems(home, chain) == set()
 
+    def test_what_is_left_is_verified_elsewhere_too(self, home: Home, chain: Path) -> None:
+        collect(home, chain, MANY)
+        prune(chain.parent, FOREVER, of_home(home), home.key)
+        lines = [f"{line}\n".encode() for line in raw(chain.parent)]
+        assert check_export("e", lines, of_home(home)) == []
+        found = {finding.problem for finding in check_export("e", lines[1:], of_home(home))}
+        assert Problem.MISSING in found, "without its tombstone"
+
     def test_what_was_not_collected_stays(self, home: Home, chain: Path) -> None:
         assert prune(chain.parent, FOREVER, of_home(home), home.key) == []
         collect(home, chain, 8)

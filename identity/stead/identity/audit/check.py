@@ -113,8 +113,7 @@ class _Chain:
         except InvalidToken as error:
             yield Finding(self._path.name, Problem.RECEIPT, None, error.description)
             return
-        if self._walk.began > (0 if head is None else head.seq):
-            yield Finding(self._path.name, Problem.MISSING, None, "Events were deleted that nobody had collected.")
+        yield from self._walk.overdone(head)
         if head is not None:
             yield from self._walk.against(head)
         if self._now is not None:

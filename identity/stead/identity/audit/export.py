@@ -5,12 +5,13 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from types import MappingProxyType
 
-from stead.identity.audit.chain import acknowledgement
+from stead.identity.audit.chain import acknowledgement, chain_named
 from stead.identity.audit.ecs import as_ecs
 from stead.identity.audit.event import Event, unseal
 from stead.identity.audit.findings import Finding, Problem
+from stead.identity.audit.heads import Head
 from stead.identity.audit.ocsf import as_ocsf
-from stead.identity.audit.segments import files
+from stead.identity.audit.segments import files, tombstone
 from stead.identity.audit.signers import Signers
 from stead.identity.audit.walk import Walk
 from stead.identity.errors import InvalidRequest, InvalidToken
@@ -40,8 +41,10 @@ def converted(folder: Path, form: str, *, since: float = 0.0) -> Iterator[str]:
 
 
 def raw(folder: Path) -> Iterator[str]:
-    """The chains as they were written, each followed by its receipt: what `check_export` can verify elsewhere."""
+    """The chains as they were written, each between its tombstone and its receipt, for `check_export` elsewhere."""
     for path in sorted(folder.glob("*.jsonl")):
+        if tombstone(path).exists():
+            yield json.dumps({"tombstone": tombstone(path).read_text(errors="replace"), "of": chain_named(path)[0]})
         yield from (line.decode("utf-8", "replace").rstrip("\n") for line in _lines_of(path))
         receipt = _receipt(path)
         if receipt is not None:
@@ -73,11 +76,23 @@ class _Export:
             value = None
         if isinstance(value, dict) and isinstance(value.get("receipt"), str):
             self._receipts.append((number, value["receipt"]))
+        elif isinstance(value, dict) and isinstance(value.get("tombstone"), str):
+            yield from self._pruned(number, value["tombstone"], str(value.get("of")))
         elif isinstance(value, dict) and isinstance(value.get("instance"), str):
             walk = self._walk(value["instance"], value.get("replica", 0))
             yield from walk.line(self._name, number, line if line.endswith(b"\n") else line + b"\n")
         else:
             yield Finding(self._name, Problem.CHANGED, number, "The line is neither an event nor a receipt.")
+
+    def _pruned(self, number: int, text: str, instance: str) -> Iterator[Finding]:
+        try:
+            head = self._signers.tombstone(text, instance)
+            if head.instance != instance:
+                raise InvalidToken("The tombstone is another chain's.")
+        except InvalidToken as error:
+            yield Finding(self._name, Problem.RECEIPT, number, error.description)
+            return
+        self._walk(head.instance, head.replica).begin_after(head.seq, head.hash)
 
     def _walk(self, instance: str, replica: object) -> Walk:
         place = (instance, replica if isinstance(replica, int) else 0)
@@ -87,17 +102,20 @@ class _Export:
     def _signed(self) -> Iterator[Finding]:
         if self._signers.collector is None:
             return
-        heads = {}
+        heads: dict[tuple[str, int], Head] = {}
         for number, text in self._receipts:
             try:
                 head = self._signers.any_receipt(text)
             except InvalidToken as error:
                 yield Finding(self._name, Problem.RECEIPT, number, error.description)
                 continue
-            heads[head.instance, head.replica] = head
+            place = (head.instance, head.replica)
+            if place not in heads or heads[place].seq < head.seq:
+                heads[place] = head
         for place, head in heads.items():
             yield from self._walk(*place).against(head)
         for place, walk in self._walks.items():
+            yield from walk.overdone(heads.get(place))
             yield from walk.uncollected(heads.get(place), float("inf") if self._now is None else self._now)
 
 

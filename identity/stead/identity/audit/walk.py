@@ -61,6 +61,11 @@ class Walk:
         elif self._hashes.get(head.seq) not in {None, head.hash}:
             yield self._whole(Problem.CHANGED, f"Event {head.seq} is another than the one collected.")
 
+    def overdone(self, head: Head | None) -> Iterator[Finding]:
+        """Whether more was deleted than was collected."""
+        if self.began > (0 if head is None else head.seq):
+            yield self._whole(Problem.MISSING, "Events were deleted that nobody had collected.")
+
     def uncollected(self, head: Head | None, now: float) -> Iterator[Finding]:
         """Events that nobody countersigned, though they had time to be collected: their loss would not show."""
         first = (0 if head is None else head.seq) + 1
