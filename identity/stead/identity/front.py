@@ -1,6 +1,7 @@
 """A protected service, put together: guard, public routes, ingress, app."""
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from starlette.routing import BaseRoute, Match, Router
@@ -17,6 +18,8 @@ from stead.identity.verifier import Verifier
 
 if TYPE_CHECKING:
     from stead.identity.workload import Workload
+
+REMEMBERED_PATHS = 128
 
 
 def front(
@@ -56,8 +59,8 @@ def front(
     said |= {**_proofs(workload.settings.dpop), **(extra or {})}
     metadata = protected_resource(workload.url, issuers, scopes, workload.name, **said)
     opened = [metadata, keys, *health_routes(_readiness(workload, ready)), *routes]
-    router = Router(opened, redirect_slashes=False, default=ingress)
-    guarded = EdgeGuard(router, max_body=max_body, protocol=_by_route(opened, protocol_of(protocol)))
+    pages = _Pages(opened, ingress)
+    guarded = EdgeGuard(pages, max_body=max_body, protocol=_by_page(pages, protocol_of(protocol)))
     return _Living(workload, guarded, ingress)
 
 
@@ -75,14 +78,28 @@ def _readiness(workload: "Workload", ready: Callable[[], bool | Awaitable[bool]]
     return is_ready
 
 
-def _by_route(routes: Sequence[BaseRoute], otherwise: ProtocolOf) -> ProtocolOf:
+class _Pages:
+    """The routes that need no token, in front of the ingress."""
+
+    def __init__(self, routes: Sequence[BaseRoute], ingress: ASGIApp) -> None:
+        self._routes = tuple(routes)
+        self._router = Router(self._routes, redirect_slashes=False)
+        self._ingress = ingress
+        # A service is called at one or two paths; asking every route each time costs more than the token does.
+        self.has = lru_cache(maxsize=REMEMBERED_PATHS)(self._has)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        chosen = self._router if scope["type"] == "http" and self.has(scope["path"]) else self._ingress
+        await chosen(scope, receive, send)
+
+    def _has(self, path: str) -> bool:
+        scope = {"type": "http", "method": "GET", "path": path, "root_path": ""}
+        return any(route.matches(scope)[0] is not Match.NONE for route in self._routes)
+
+
+def _by_page(pages: _Pages, otherwise: ProtocolOf) -> ProtocolOf:
     """Pages are sent forms; the app is spoken to in its own protocol."""
-
-    def chosen(scope: Scope) -> Protocol:
-        is_page = any(route.matches(scope)[0] is not Match.NONE for route in routes)
-        return "form" if is_page else otherwise(scope)
-
-    return chosen
+    return lambda scope: "form" if pages.has(scope["path"]) else otherwise(scope)
 
 
 class _Living:

@@ -38,10 +38,11 @@ _CLAIM_BY_KEY = re.compile(r"""\bprincipal\s*\.\s*claims\s*\[\s*(?:"([^"]*)"|'([
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """A compiled condition, and whether it looks at the input."""
+    """A compiled condition; whether it looks at the input, and at nothing but caller, resource and action."""
 
     program: Any
     reads_input: bool
+    is_settled: bool = False
 
     def holds(self, context: Any) -> bool:
         """Whether it holds. Raises what CEL raises where it cannot be said, `TypeError` where it is no yes or no."""
@@ -67,7 +68,7 @@ def compile_condition(rule: Rule, known_claims: Collection[str] | None) -> Condi
     check_names("member of principal", _MEMBER.findall(bare), MEMBERS, rule.id)
     if known_claims is not None:
         check_names("claim", _claims(rule.when, bare), known_claims, rule.id)
-    return Condition(program, "input" in variables)
+    return Condition(program, "input" in variables, is_settled=not variables & {"input", "now"})
 
 
 def context_of(principal: Principal) -> Any:

@@ -14,6 +14,8 @@ from stead.identity.values import Grant, Principal
 
 CALLERS = 1024
 """Callers whose claims are kept in the form that conditions read."""
+SETTLED = 64
+"""Decisions kept for each caller: those that nothing but caller, resource and action goes into."""
 
 _NEEDS = {
     Grant.LOGIN: "a person's own sign-in",
@@ -34,6 +36,30 @@ class _Compiled:
     condition: Condition
 
 
+@dataclass(frozen=True, slots=True)
+class _Rules:
+    """All rules of one resource."""
+
+    of: tuple[_Compiled, ...]
+    reads_input: bool
+    is_settled: bool
+
+    @classmethod
+    def among(cls, rules: Iterable[_Compiled]) -> "_Rules":
+        of = tuple(rules)
+        conditions = [one.condition for one in of]
+        return cls(of, any(one.reads_input for one in conditions), all(one.is_settled for one in conditions))
+
+
+@dataclass(frozen=True, slots=True)
+class _Caller:
+    """A principal as conditions see it, and what was decided about it for good."""
+
+    principal: Principal
+    context: Any
+    settled: dict[tuple[str, str], Decision]
+
+
 class Policy:
     """A set of rules, compiled and indexed by resource. Safe to use from several threads."""
 
@@ -47,9 +73,9 @@ class Policy:
         self._known_resources = known_resources
         self._known_claims = known_claims
         compiled = [self._compile(rule) for rule in self.rules]
-        self._everywhere = tuple(one for one in compiled if ANY in one.rule.resources)
+        self._everywhere = _Rules.among(one for one in compiled if ANY in one.rule.resources)
         self._by_resource = _index(compiled, known_resources or ())
-        self._contexts: OrderedDict[int, tuple[Principal, Any]] = OrderedDict()
+        self._callers: OrderedDict[int, _Caller] = OrderedDict()
         self._lock = threading.Lock()
 
     @classmethod
@@ -76,55 +102,60 @@ class Policy:
         rules = self._rules_of(resource)
         if rules is None:
             return Decision(Outcome.DENY, "default", f"{resource} is not known here.")
-        reads_input = any(one.condition.reads_input for one in rules)
         with self._lock:
             try:
-                context = self._context(principal, resource, action, input if reads_input else {}, now)
+                caller = self._caller(principal)
+                known = caller.settled.get((resource, action))
+                decision = known or _decided(rules, caller, (resource, action), input, now)
             except (ValueError, TypeError, OverflowError):
                 return Decision(Outcome.DENY, "default", "The request has values that no rule can read.")
-            strongest = _evaluate(rules, context)
-            if reads_input:
-                context.add_variable("input", {})
-        return _unmet(rules, principal, resource) if strongest is None else strongest
+            if known is None and rules.is_settled and len(caller.settled) < SETTLED:
+                caller.settled[resource, action] = decision
+        return decision
 
     def _compile(self, rule: Rule) -> _Compiled:
         if self._known_resources is not None:
             check_names("resource", rule.resources, {*self._known_resources, ANY}, rule.id)
         return _Compiled(rule, compile_condition(rule, self._known_claims))
 
-    def _rules_of(self, resource: str) -> tuple[_Compiled, ...] | None:
+    def _rules_of(self, resource: str) -> _Rules | None:
         unknown = None if self._known_resources is not None else self._everywhere
         return self._by_resource.get(resource, unknown)
 
-    def _context(self, principal: Principal, resource: str, action: str, input: Mapping[str, Any], now: float) -> Any:
-        context = self._context_of(principal)
-        context.add_variable("resource", resource)
-        context.add_variable("action", action)
-        context.add_variable("input", dict(input))
-        context.add_variable("now", int(now))
-        return context
-
-    def _context_of(self, principal: Principal) -> Any:
+    def _caller(self, principal: Principal) -> _Caller:
         """Kept by identity: the same verified token is the same principal, and holding it keeps its id its own."""
-        kept = self._contexts.get(id(principal))
+        kept = self._callers.get(id(principal))
         if kept is not None:
-            return kept[1]
-        context = context_of(principal)
-        self._contexts[id(principal)] = (principal, context)
-        if len(self._contexts) > CALLERS:
-            self._contexts.popitem(last=False)
-        return context
+            return kept
+        caller = _Caller(principal, context_of(principal), {})
+        self._callers[id(principal)] = caller
+        if len(self._callers) > CALLERS:
+            self._callers.popitem(last=False)
+        return caller
 
 
-def _index(compiled: Iterable[_Compiled], known: Iterable[str]) -> Mapping[str, tuple[_Compiled, ...]]:
+def _index(compiled: Iterable[_Compiled], known: Iterable[str]) -> Mapping[str, _Rules]:
     rules = tuple(compiled)
     named = {resource for one in rules for resource in one.rule.resources} | set(known)
     return MappingProxyType(
         {
-            resource: tuple(one for one in rules if {resource, ANY} & set(one.rule.resources))
+            resource: _Rules.among(one for one in rules if {resource, ANY} & set(one.rule.resources))
             for resource in named - {ANY}
         }
     )
+
+
+def _decided(rules: _Rules, caller: _Caller, asked: tuple[str, str], input: Mapping[str, Any], now: float) -> Decision:
+    resource, action = asked
+    context = caller.context
+    context.add_variable("resource", resource)
+    context.add_variable("action", action)
+    context.add_variable("now", int(now))
+    context.add_variable("input", dict(input) if rules.reads_input else {})
+    strongest = _evaluate(rules.of, context)
+    if rules.reads_input:
+        context.add_variable("input", {})
+    return _unmet(rules.of, caller.principal, resource) if strongest is None else strongest
 
 
 def _evaluate(rules: Iterable[_Compiled], context: Any) -> Decision | None:
