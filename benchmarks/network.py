@@ -5,7 +5,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from benchmarks.measure import ROUNDS, progress, report, side_by_side
+from benchmarks.measure import Effort, progress, report, side_by_side
 from stead.demo.cli.ask import ask_as
 from stead.demo.cli.session import signed_in
 from stead.demo.network.launcher import running
@@ -14,7 +14,7 @@ from stead.identity.home import Home
 READY_WITHIN = 8.0
 
 
-async def run() -> None:
+async def run(effort: Effort) -> None:
     """All figures of this group."""
     progress("a network starts")
     with tempfile.TemporaryDirectory() as folder:
@@ -23,10 +23,10 @@ async def run() -> None:
         with running(home):
             report("network.ready", time.perf_counter() - started, "s", at_most=READY_WITHIN)
             # The launcher is synchronous, by design: it forks. The questions run beside it.
-            await asyncio.to_thread(asyncio.run, _questions(home))
+            await asyncio.to_thread(asyncio.run, _questions(home, effort))
 
 
-async def _questions(home: Home) -> None:
+async def _questions(home: Home, effort: Effort) -> None:
     progress("questions through all hops")
     alice = await signed_in(home, "alice")
 
@@ -34,6 +34,6 @@ async def _questions(home: Home) -> None:
         await ask_as(alice, "Show my portfolio")
 
     await read()
-    (read_us,) = await side_by_side(ROUNDS, read)
+    (read_us,) = await side_by_side(effort, 3, read, clock=time.perf_counter)
     report("network.ask.three_hops", read_us / 1_000, "ms")
     await alice.close()

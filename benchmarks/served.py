@@ -1,0 +1,62 @@
+"""`python -m benchmarks.served KIND URL [NAME=VALUE…]`: one server to be measured.
+
+`a2a` is the A2A SDK's own agent, `mcp` a server of ours around the MCP SDK's. `door=open` serves the same app with
+nothing in front of it: whoever calls is the same person. That is what "identity off" means in every ratio.
+"""
+
+import sys
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from starlette.authentication import AuthCredentials
+
+from benchmarks.apps import SCOPE, agent, issuer, link, tools
+from stead.identity.home import Home
+from stead.identity.serving import listen, serve
+from stead.identity.types import ASGIApp, Receive, Scope, Send
+from stead.identity.values import Arrival, Grant, Principal, acting_for
+from stead.identity.workload import Workload
+
+KINDS: Mapping[str, Callable[..., ASGIApp]] = {"a2a": agent, "mcp": tools, "link": link}
+ARRIVAL = Arrival("0" * 15 + "1", "0" * 31 + "1", "jti")
+
+
+class OpenWorkload(Workload):
+    """A workload that lets everybody in, unasked and unrecorded."""
+
+    def protect(self, app: ASGIApp, **_: Any) -> ASGIApp:
+        """The app as it is, for one person."""
+        scopes = frozenset({SCOPE})
+        person = Principal(self.issuer, "alice", self.url, "broker", scopes, "jti", 2**40, Grant.OBO)
+        within = {"user": person, "auth": AuthCredentials(sorted(person.scopes))}
+
+        async def opened(scope: Scope, receive: Receive, send: Send) -> None:
+            if scope["type"] == "lifespan":
+                async with self:
+                    await app(scope, receive, send)
+                return
+            with acting_for(person, ARRIVAL):
+                await app({**scope, **within}, receive, send)
+
+        return opened
+
+
+def app_of(kind: str, url: str, given: Mapping[str, str]) -> ASGIApp:
+    """The server's app."""
+    home = Home.current()
+    if kind == "issuer":
+        return issuer(home, url)
+    opened = OpenWorkload if given.get("door") == "open" else Workload
+    workload = opened.open(given.get("name", kind), url=url, home=home)
+    return KINDS[kind](workload, **{name: value for name, value in given.items() if name not in ("door", "name")})
+
+
+def main(kind: str, url: str, *words: str) -> None:
+    """Serves until it is ended."""
+    given = dict(word.split("=", 1) for word in words)
+    app = app_of(kind, url, given)
+    serve(app, listen(url), log_level="error")
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
