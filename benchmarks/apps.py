@@ -14,6 +14,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from stead.agents.kit import Agent
 from stead.identity.egress import Target
 from stead.identity.home import Home
 from stead.identity.ingress import Operation
@@ -64,6 +65,18 @@ def agent(workload: Workload) -> ASGIApp:
     handler = DefaultRequestHandler(_Echo(), InMemoryTaskStore(), card)
     app = Starlette(routes=create_jsonrpc_routes(handler, "/a2a"))
     return _protected(workload, app, "SendMessage", "echo.say", Grant.OBO)
+
+
+def kept_agent(workload: Workload) -> ASGIApp:
+    """An agent of the kit, which answers with what it was told and keeps its tasks."""
+    echo = Agent("echo", "Says it again.")
+
+    @echo.skill(scopes=(SCOPE,), examples=["say hello"])
+    async def say(text: str) -> str:
+        """Says it again."""
+        return text
+
+    return echo.app(workload)
 
 
 def tools(workload: Workload) -> ASGIApp:

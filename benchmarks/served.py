@@ -1,30 +1,35 @@
 """`python -m benchmarks.served KIND URL [NAME=VALUE…]`: one server to be measured.
 
-`a2a` is the A2A SDK's own agent, `mcp` a server of ours around the MCP SDK's. `door=open` serves the same app with
-nothing in front of it: whoever calls is the same person. That is what "identity off" means in every ratio.
+`agent` is an agent of the kit, `sdk` the A2A SDK's own, `mcp` a server of the kit around the MCP SDK's. `door=open`
+serves the same app with nothing in front of it: whoever calls is the same person. That is what "identity off" means in
+every ratio. An agent of the kit takes the call as it was read at the door, so there its message is read in any case.
 """
 
+import json
 import sys
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from starlette.authentication import AuthCredentials
 
-from benchmarks.apps import SCOPE, agent, issuer, link, tools
+from benchmarks.apps import SCOPE, agent, issuer, kept_agent, link, tools
 from stead.identity.home import Home
+from stead.identity.ingress import Describe
 from stead.identity.serving import listen, serve
-from stead.identity.types import ASGIApp, Receive, Scope, Send
+from stead.identity.types import ASGIApp, Message, Receive, Scope, Send
 from stead.identity.values import Arrival, Grant, Principal, acting_for
 from stead.identity.workload import Workload
 
-KINDS: Mapping[str, Callable[..., ASGIApp]] = {"a2a": agent, "mcp": tools, "link": link}
+KINDS: Mapping[str, Callable[..., ASGIApp]] = {"agent": kept_agent, "sdk": agent, "mcp": tools, "link": link}
 ARRIVAL = Arrival("0" * 15 + "1", "0" * 31 + "1", "jti")
 
 
 class OpenWorkload(Workload):
     """A workload that lets everybody in, unasked and unrecorded."""
 
-    def protect(self, app: ASGIApp, **_: Any) -> ASGIApp:
+    reads = False
+
+    def protect(self, app: ASGIApp, *, describe: Describe, **_: Any) -> ASGIApp:
         """The app as it is, for one person."""
         scopes = frozenset({SCOPE})
         person = Principal(self.issuer, "alice", self.url, "broker", scopes, "jti", 2**40, Grant.OBO)
@@ -35,10 +40,22 @@ class OpenWorkload(Workload):
                 async with self:
                     await app(scope, receive, send)
                 return
+            inner, replayed = {**scope, **within}, receive
+            if self.reads:
+                message = await receive()
+                describe(inner, json.loads(message["body"]))
+                replayed = _once(message)
             with acting_for(person, ARRIVAL):
-                await app({**scope, **within}, receive, send)
+                await app(inner, replayed, send)
 
         return opened
+
+
+def _once(message: Message) -> Receive:
+    async def replayed() -> Message:
+        return message
+
+    return replayed
 
 
 def app_of(kind: str, url: str, given: Mapping[str, str]) -> ASGIApp:
@@ -48,6 +65,8 @@ def app_of(kind: str, url: str, given: Mapping[str, str]) -> ASGIApp:
         return issuer(home, url)
     opened = OpenWorkload if given.get("door") == "open" else Workload
     workload = opened.open(given.get("name", kind), url=url, home=home)
+    if isinstance(workload, OpenWorkload):
+        workload.reads = kind == "agent"
     return KINDS[kind](workload, **{name: value for name, value in given.items() if name not in ("door", "name")})
 
 

@@ -33,13 +33,14 @@ class Wire:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        for _, writer in self._open:
+        for _reader, writer in self._open:
             writer.close()
 
     async def send(self, requests: Sequence[bytes]) -> None:
         """Sends them all and reads every answer. Raises `RuntimeError` at one that is no result."""
         shares = (requests[number :: self._connections] for number in range(self._connections))
-        await asyncio.gather(*(_carry(*pair, share) for pair, share in zip(self._open, shares, strict=True)))
+        pairs = zip(self._open, shares, strict=True)
+        await asyncio.gather(*(_carry(reader, writer, share) for (reader, writer), share in pairs))
 
 
 async def _carry(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, requests: Sequence[bytes]) -> None:

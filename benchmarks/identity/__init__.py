@@ -3,10 +3,10 @@
 Every ratio is measured in one run, side by side.
 """
 
-from benchmarks.identity import decision, door, proof, servers, verification
+from benchmarks.identity import chain, decision, door, exchange, memory, proof, servers, verification
 from benchmarks.measure import Effort
 
-PARTS = (verification, decision, proof, door, servers)
+PARTS = (verification, decision, proof, door, servers, exchange, chain, memory)
 
 
 async def run(effort: Effort) -> None:

@@ -1,6 +1,10 @@
-"""A policy's answer by number of rules, with Cedar (parsed beforehand) asked the same beside it."""
+"""A policy's answer by number of rules, with Cedar (parsed beforehand) asked the same beside it.
+
+The rule looks at the time, so that it is evaluated at each call; one that looks at the caller alone is settled once.
+"""
 
 import time
+from dataclasses import replace
 
 import cedarpy
 
@@ -11,6 +15,8 @@ from stead.identity.values import AccessToken, Grant
 
 ISSUER, AUDIENCE, RESOURCE = "http://127.0.0.2:9001", "http://127.0.0.5:9002", "portfolio.summary"
 SIZES = (1, 10, 100, 1_000)
+SETTLED = f'principal.grant == "obo" && "{SCOPE}" in principal.scopes'
+EVALUATED = f"{SETTLED} && now > 0"
 _QUESTION = {
     "principal": 'Person::"alice"',
     "action": 'Action::"SendMessage"',
@@ -28,8 +34,9 @@ async def run(effort: Effort) -> None:
 
 async def _decision(effort: Effort, size: int) -> None:
     principal = await verifier(ISSUER, AUDIENCE).verify(AccessToken(token(ISSUER, AUDIENCE)))
-    policy = Policy(_rules(size))
+    policy = Policy(_rules(size, EVALUATED))
     policies, entities = cedarpy.PolicySet.from_str(_cedar(size)), cedarpy.Entities.from_json_str("[]")
+    settled = Policy(_rules(size, SETTLED))
     assert policy.decide(principal, RESOURCE, "SendMessage", {}, time.time()).allowed
     assert cedarpy.is_authorized(_QUESTION, policies, entities).allowed
 
@@ -39,14 +46,18 @@ async def _decision(effort: Effort, size: int) -> None:
     async def cedar() -> None:
         cedarpy.is_authorized(_QUESTION, policies, entities)
 
-    ours_us, cedar_us = await side_by_side(effort, 300, ours, cedar)
+    async def remembered() -> None:
+        settled.decide(principal, RESOURCE, "SendMessage", {}, time.time())
+
+    ours_us, cedar_us, settled_us = await side_by_side(effort, 300, ours, cedar, remembered)
     report(f"identity.policy.rules_{size}", ours_us, "us", at_most=20 if size == max(SIZES) else None)
     report(f"identity.policy.cedar_{size}", cedar_us, "us")
+    report(f"identity.policy.rules_{size}_settled", settled_us, "us")
 
 
-def _rules(size: int) -> list[Rule]:
+def _rules(size: int, when: str) -> list[Rule]:
     others = (declared(f"other.skill{number}", Grant.OBO, [SCOPE]) for number in range(size - 1))
-    return [declared(RESOURCE, Grant.OBO, [SCOPE]), *others]
+    return [replace(declared(RESOURCE, Grant.OBO, [SCOPE]), when=when), *others]
 
 
 def _cedar(size: int) -> str:

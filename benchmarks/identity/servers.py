@@ -28,11 +28,15 @@ Request = Callable[[str, dict[str, str]], bytes]
 
 
 async def run(effort: Effort) -> None:
-    """The A2A agent, then the MCP server."""
-    a2a = await _measured(effort, "a2a", _a2a_call, 150)
+    """An agent of the kit, which keeps its tasks; the A2A SDK's own, which answers and keeps nothing; an MCP server."""
+    a2a = await _measured(effort, "agent", _agent_call, 60)
     _told("a2a", a2a)
     report("identity.a2a.bearer_of_off", _share(a2a, 1), "ratio", at_least=0.95)
     report("identity.a2a.dpop_of_off", _share(a2a, 2), "ratio", at_least=0.85)
+    sdk = await _measured(effort, "sdk", _sdk_call, 100)
+    _told("a2a_sdk_alone", sdk)
+    report("identity.a2a_sdk_alone.bearer_of_off", _share(sdk, 1), "ratio")
+    report("identity.a2a_sdk_alone.dpop_of_off", _share(sdk, 2), "ratio")
     mcp = await _measured(effort, "mcp", _mcp_call, 250)
     _told("mcp", mcp)
     report("identity.mcp.bearer_costs", _difference(mcp, 1), "us", at_most=70)
@@ -71,23 +75,24 @@ async def _measured(effort: Effort, kind: str, call: Request, usual: int) -> Rou
         makers = [_unknown(call, off), _bearer(call, on, issuer), _bound(call, on, issuer)]
         cells = list(zip((off, on, on), makers, strict=True))
         for server, make in cells:
-            await _one(server, make(effort.calls(WARM_UP)))
+            await _one(server, make, effort.calls(WARM_UP))
         return [
-            [await _one(server, make(effort.calls(usual))) for server, make in cells] for _ in range(effort.rounds * 2)
+            [await _one(server, make, effort.calls(usual)) for server, make in cells] for _ in range(effort.rounds * 2)
         ]
 
 
-async def _one(server: Server, requests: Sequence[bytes]) -> float:
-    """Microseconds of a call. The connections, which an idle server closes, are made before the clock is read."""
-    first, rest = requests[:CONNECTIONS], requests[CONNECTIONS:] or requests[:1]
-    async with Wire(server.url) as wire:
-        await wire.send(first)
-        started = server.used()
-        await wire.send(rest)
-        return (server.used() - started) / len(rest) * 1_000_000
-
-
 Make = Callable[[int], list[bytes]]
+"""So many requests, each with a mark (and a proof) of its own."""
+
+
+async def _one(server: Server, make: Make, count: int) -> float:
+    """Microseconds of a call. The connections, which an idle server closes, are made before the clock is read."""
+    requests = make(CONNECTIONS + count)
+    async with Wire(server.url) as wire:
+        await wire.send(requests[:CONNECTIONS])
+        started = server.used()
+        await wire.send(requests[CONNECTIONS:])
+        return (server.used() - started) / count * 1_000_000
 
 
 def _unknown(call: Request, server: Server) -> Make:
@@ -114,8 +119,16 @@ def _trace() -> str:
     return f"00-{secrets.token_hex(16)}-{secrets.token_hex(8)}-01"
 
 
-def _a2a_call(url: str, headers: dict[str, str]) -> bytes:
-    message = {"messageId": secrets.token_hex(8), "role": "ROLE_USER", "parts": [{"text": "Hello"}]}
+def _agent_call(url: str, headers: dict[str, str]) -> bytes:
+    return _message(url, headers, {"data": {"skill": "say", "input": {"text": "Hello"}}})
+
+
+def _sdk_call(url: str, headers: dict[str, str]) -> bytes:
+    return _message(url, headers, {"text": "Hello"})
+
+
+def _message(url: str, headers: dict[str, str], part: Json) -> bytes:
+    message = {"messageId": secrets.token_hex(8), "role": "ROLE_USER", "parts": [part]}
     body = {"jsonrpc": "2.0", "id": 1, "method": "SendMessage", "params": {"message": message}}
     return post(url, "/a2a", body, {"a2a-version": "1.0", **headers})
 
