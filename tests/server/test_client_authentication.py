@@ -5,11 +5,16 @@ import hashlib
 import hmac
 import json
 import time
+from pathlib import Path
 from typing import Any
 
 import pytest
 from joserfc.jwk import ECKey
 
+from stead.demo.network.addresses import network_of
+from stead.demo.network.providers import bank_seed, corporate_seed
+from stead.identity.home import Home
+from stead.identity.workload import Workload
 from tests.server.issuers import ASSERTION, MARKET
 from tests.server.parties import Form
 from tests.server.world import World
@@ -150,3 +155,16 @@ async def test_two_methods_at_once_are_refused(world: World) -> None:
 async def test_the_public_client_gets_no_token_of_its_own(world: World) -> None:
     response = await world.broker.send("/token", [*SERVICE, ("client_id", "stead-cli")])
     assert response.json()["error"] == "invalid_client"
+
+
+def test_every_workload_of_the_network_signs_and_none_has_a_secret(tmp_path: Path) -> None:
+    home = Home(tmp_path / "home")
+    network = network_of(home)
+    seeds = (corporate_seed(home, network, network.corporate_idp), bank_seed(home, network))
+    public = {client.client_id for each in seeds for client in each.clients if client.key is None}
+    assert public == {"stead-cli"}  # on people's own machines: PKCE, and a key of the session
+    assert sum(len(each.clients) for each in seeds) > 9
+    workload = Workload.open("broker", url=network.broker, home=home, issuer=network.corporate_idp)
+    for client in (workload.client, workload.client_of(network.bank_idp)):
+        assert client.key is not None
+        assert (client.secret, client.asserting) == (None, None)
