@@ -42,7 +42,7 @@ def check_platform_token(trusted: TrustedWorkload, kind: str | None, text: str |
     if kind != TYPES[trusted.kind] or text is None:
         raise InvalidToken("This client is known by its platform's token.", hint=f"Send it as {TYPES[trusted.kind]}.")
     audience = trusted.audience or issuer
-    claims = verify(text, _keys(trusted.jwks_file), _policy(trusted, audience), now)
+    claims = verify(text, keys_in(trusted.jwks_file), _policy(trusted, audience), now)
     if claims["sub"] != trusted.subject:
         raise InvalidToken("The platform's token is another workload's.")
     if claims["aud"] not in (audience, [audience]):
@@ -61,8 +61,8 @@ def _policy(trusted: TrustedWorkload, audience: str) -> TokenPolicy:
     )
 
 
-def _keys(path: Path) -> Keys:
-    """As the file has them now: whoever rotates them replaces it."""
+def keys_in(path: Path) -> Keys:
+    """The key set of a file, as it is now: whoever rotates them replaces it."""
     try:
         changed = path.stat()
     except OSError:

@@ -22,6 +22,8 @@ from stead.identity.server.core import Core, redact_authlib
 from stead.identity.server.discovery import jwks, metadata
 from stead.identity.server.errors import Refused
 from stead.identity.server.evaluations import evaluate
+from stead.identity.server.grants_in import InwardGrant
+from stead.identity.server.grants_out import OutwardGrant
 from stead.identity.server.intake import read_call, require_form
 from stead.identity.server.introspection import introspect
 from stead.identity.server.issuer import Issuer
@@ -94,7 +96,9 @@ def _site(settings: ServerSettings) -> Site:
     core = Core(issuer)
     core.register_client_auth_method(PrivateKeyJwt.CLIENT_AUTH_METHOD, PrivateKeyJwt(issuer))
     core.register_grant(CodeGrant, [RequiredChallenge()])
-    for grant in (RefreshGrant, ServiceGrant, ExchangeGrant):
+    outward = (OutwardGrant,) if settings.resource_servers else ()
+    inward = (InwardGrant,) if settings.grant_issuers else ()
+    for grant in (RefreshGrant, ServiceGrant, *outward, ExchangeGrant, *inward):
         core.register_grant(grant)
     return Site(issuer, core, Pages(settings))
 

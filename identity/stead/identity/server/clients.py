@@ -19,6 +19,7 @@ CODE = "authorization_code"
 REFRESH = "refresh_token"
 SERVICE = "client_credentials"
 EXCHANGE = "urn:ietf:params:oauth:grant-type:token-exchange"
+ASSERTION = "urn:ietf:params:oauth:grant-type:jwt-bearer"
 
 _BY_ID = select(schema.clients).where(schema.clients.c.client_id == bindparam("client_id"))
 _BY_KEY = select(schema.clients).where(schema.clients.c.thumbprint == bindparam("thumbprint"))

@@ -1,10 +1,11 @@
 """What the issuer says about itself (OpenID Connect Discovery, RFC 8414), and its public keys."""
 
 from stead.identity.dpop import ALGORITHMS
+from stead.identity.flows.id_jag import ID_JAG, PROFILE
 from stead.identity.server.authority import LOGIN_SCOPES
 from stead.identity.server.authorization import ACR_PASSWORD
 from stead.identity.server.calls import Call, Reply, public
-from stead.identity.server.clients import CODE, EXCHANGE, REFRESH, SERVICE
+from stead.identity.server.clients import ASSERTION, CODE, EXCHANGE, REFRESH, SERVICE
 from stead.identity.server.rich import PAYMENT_INITIATION
 from stead.identity.server.settings import ServerSettings
 from stead.identity.server.site import Site
@@ -46,7 +47,7 @@ def _document(settings: ServerSettings) -> Json:
         **endpoints,
         "response_types_supported": ["code"],
         "response_modes_supported": ["query"],
-        "grant_types_supported": [CODE, REFRESH, SERVICE, EXCHANGE],
+        **_domains(settings),
         "scopes_supported": list(LOGIN_SCOPES),
         "subject_types_supported": ["public"],
         "code_challenge_methods_supported": ["S256"],
@@ -65,3 +66,11 @@ def _document(settings: ServerSettings) -> Json:
         "request_parameter_supported": False,
         "request_uri_parameter_supported": False,
     }
+
+
+def _domains(settings: ServerSettings) -> Json:
+    """What it does for calls into other domains, and from them; nothing is said of what it does not do."""
+    grants = [CODE, REFRESH, SERVICE, EXCHANGE, *([ASSERTION] if settings.grant_issuers else [])]
+    outward = {"identity_chaining_requested_token_types_supported": [ID_JAG]} if settings.resource_servers else {}
+    inward = {"authorization_grant_profiles_supported": [PROFILE]} if settings.grant_issuers else {}
+    return {"grant_types_supported": grants, **outward, **inward}

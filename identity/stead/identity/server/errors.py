@@ -37,6 +37,18 @@ class Refused(OAuth2Error):  # type: ignore[misc]
         return body if self.hint is None else [*body, ("hint", self.hint)]
 
 
+class LoginTooOld(Refused):
+    """A fresher login is needed before a grant is given: 400 at this endpoint, and 401 at a resource (RFC 9470 s3)."""
+
+    def __init__(self, max_age: int) -> None:
+        super().__init__("insufficient_user_authentication", "The sign-in is too old.", hint="Sign in again.")
+        self.max_age = max_age
+
+    def get_body(self) -> list[tuple[str, Any]]:
+        """With the seconds since the sign-in that would do."""
+        return [*super().get_body(), ("max_age", self.max_age)]
+
+
 def invalid_request(description: str, *, hint: str | None = None) -> Refused:
     """RFC 6749 s5.2: malformed, repeated, missing."""
     return Refused("invalid_request", description, hint=hint)

@@ -19,12 +19,15 @@ PUBLISHED_CLAIMS = ("transfer_limit",)
 
 @dataclass(frozen=True, slots=True)
 class Grantee:
-    """For whom: the person and the login it rests on. Absent for a service as itself."""
+    """For whom: the person and the login it rests on. Absent for a service as itself.
+
+    A login in another domain has no session here, and says of itself only what its provider said.
+    """
 
     person: Person
-    sid: str
-    auth_time: int
-    acr: str
+    sid: str | None
+    auth_time: int | None
+    acr: str | None
     amr: tuple[str, ...]
 
     @classmethod
@@ -36,9 +39,7 @@ class Grantee:
         """RFC 9068 s2.2.1 and s2.2.3.1: the login is carried as it was, never inflated."""
         known = {name: self.person.claims[name] for name in PUBLISHED_CLAIMS if name in self.person.claims}
         return {
-            "sid": self.sid,
-            "auth_time": self.auth_time,
-            "acr": self.acr,
+            **_present(sid=self.sid, auth_time=self.auth_time, acr=self.acr),
             "amr": list(self.amr),
             "name": self.person.name,
             "roles": list(self.person.roles),
@@ -70,7 +71,7 @@ def access_token(issuer: Issuer, what: Issuance) -> Json:
     lasts = now + issuer.settings.access_token_lifetime
     expires = lasts if what.not_after is None else min(lasts, what.not_after)
     jti = fresh(128)
-    token = _signed(issuer, "at+jwt", _access_claims(issuer, what, now, expires, jti))
+    token = sign(issuer, "at+jwt", _access_claims(issuer, what, now, expires, jti))
     sid = what.grantee.sid if what.grantee else None
     record_token(issuer.store, jti, what.client_id, expires, parent=what.parent, family=what.family, sid=sid)
     kind = "DPoP" if what.confirmation is not None and what.confirmation.method == JKT else "Bearer"
@@ -96,7 +97,7 @@ def id_token(issuer: Issuer, client_id: str, person: Person, authorization: Auth
         "preferred_username": person.username,
         **_present(nonce=nonce, consent_id=authorization.consent_id),
     }
-    return _signed(issuer, "JWT", claims)
+    return sign(issuer, "JWT", claims)
 
 
 def _access_claims(issuer: Issuer, what: Issuance, now: int, expires: int, jti: str) -> Json:
@@ -127,6 +128,7 @@ def _present(**claims: Any) -> Json:
     return {name: value for name, value in claims.items() if value is not None}
 
 
-def _signed(issuer: Issuer, kind: str, claims: Json) -> str:
+def sign(issuer: Issuer, kind: str, claims: Json) -> str:
+    """A token of that type with these claims, signed with the issuer's key."""
     header = {"alg": "ES256", "kid": issuer.key.kid, "typ": kind}
     return jwt.encode(header, claims, issuer.key, algorithms=["ES256"])

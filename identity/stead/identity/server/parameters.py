@@ -13,6 +13,7 @@ _REPEATABLE = frozenset({"resource", "audience"})
 _LIMITS = {
     "authorization_details": 8_192,
     "subject_token": 8_192,
+    "assertion": 8_192,
     "token": 8_192,
     "id_token_hint": 8_192,
     "client_assertion": 4_096,

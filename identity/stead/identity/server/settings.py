@@ -11,6 +11,7 @@ from stead.identity.clock import Clock, system_clock
 from stead.identity.errors import ConfigurationError
 from stead.identity.home import Home
 from stead.identity.platform_tokens import TrustedWorkload
+from stead.identity.server.domains import GrantIssuer, ResourceServer
 
 log = logging.getLogger(__name__)
 
@@ -34,7 +35,9 @@ class ServerSettings:
     access token. `extra_claims` stand in every access and ID token, such as the tenant; they cannot replace a claim
     that this issuer makes itself (`ConfigurationError`). `workloads` are the clients that prove themselves by their
     platform's token, by client id; `certificates` says that it is served where clients can show one (RFC 8705).
-    With `proof_nonces` a DPoP proof has to carry a nonce of this issuer. Lifetimes are seconds.
+    `resource_servers` are those elsewhere that it gives grants for, `grant_issuers` those whose grants it takes, by
+    name; it is neither of them itself (`ConfigurationError`). With `proof_nonces` a DPoP proof has to carry a nonce of
+    this issuer. Lifetimes are seconds.
     """
 
     issuer: str
@@ -47,6 +50,8 @@ class ServerSettings:
     registration: bool = True
     extra_claims: Mapping[str, str] = field(default_factory=dict)
     workloads: Mapping[str, TrustedWorkload] = field(default_factory=dict)
+    resource_servers: Mapping[str, ResourceServer] = field(default_factory=dict)
+    grant_issuers: Mapping[str, GrantIssuer] = field(default_factory=dict)
     certificates: bool = False
     proof_nonces: bool = False
     access_token_lifetime: int = 300
@@ -64,6 +69,9 @@ class ServerSettings:
             raise ConfigurationError(
                 f"The claim {taken[0]!r} is {self.name}'s own to make.", hint="Choose another name in issuer_claims."
             )
+
+        if self.issuer in {**self.resource_servers, **self.grant_issuers}:
+            raise ConfigurationError(f"{self.name} gives no grants to itself.", hint="Name servers elsewhere only.")
 
     @property
     def path(self) -> Path:

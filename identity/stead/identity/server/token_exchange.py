@@ -32,6 +32,7 @@ from stead.identity.server.errors import (
 from stead.identity.server.minting import Grantee, Issuance, access_token
 from stead.identity.server.own_tokens import OwnToken, read_own
 from stead.identity.server.people import Person, find_person
+from stead.identity.server.store import Store
 from stead.identity.types import Json
 from stead.identity.values import MAX_ACTORS, Actor, Grant
 
@@ -64,8 +65,8 @@ class ExchangeGrant(BaseGrant, TokenEndpointMixin):  # type: ignore[misc]
             self.request.client.client_id,
             audience,
             self._scopes(subject, person, audience),
-            _grantee(subject, person),
-            act=_act(subject, self.request.client.client_id),
+            grantee_of(subject, person),
+            act=actors(subject, self.request.client.client_id),
             txn=_txn(subject, self.request.form.get("txn")),
             family=subject.issued.family,
             parent=subject.claims["jti"],
@@ -112,13 +113,18 @@ class ExchangeGrant(BaseGrant, TokenEndpointMixin):  # type: ignore[misc]
         wanted = tuple(dict.fromkeys(self.request.form.get("scope", "").split()))
         if target == subject.audience:
             return _narrowed(subject, wanted)
-        audience = require_audience(self.server.issuer.store, target)
         if not wanted:
             raise invalid_scope("The request names no scope.", hint="Ask for what the call needs, and no more.")
-        check_scopes(audience, wanted)
-        check_edge(edges_of(self.server.issuer.store, self.request.client.client_id), audience, wanted, Mode.OBO)
-        check_entitled(audience, person, wanted)
+        check_delegation(self.server.issuer.store, self.request.client.client_id, person, target, wanted)
         return wanted
+
+
+def check_delegation(store: Store, client_id: str, person: Person, target: str, wanted: tuple[str, ...]) -> None:
+    """What the person is entitled to there, and this client may ask for in their stead. Raises `Refused`."""
+    audience = require_audience(store, target)
+    check_scopes(audience, wanted)
+    check_edge(edges_of(store, client_id), audience, wanted, Mode.OBO)
+    check_entitled(audience, person, wanted)
 
 
 def _check_form(form: dict[str, str]) -> None:
@@ -138,7 +144,7 @@ def _narrowed(subject: OwnToken, wanted: tuple[str, ...]) -> tuple[str, ...]:
     return wanted or tuple(str(subject.claims.get("scope", "")).split())
 
 
-def _act(subject: OwnToken, client_id: str) -> Json:
+def actors(subject: OwnToken, client_id: str) -> Json:
     """This client, over those who acted before (RFC 8693 s4.1). Never from the request."""
     prior = subject.claims.get("act")
     chain = () if prior is None else Actor.from_claim(prior).chain()
@@ -159,7 +165,7 @@ def _txn(subject: OwnToken, asked: str | None) -> str | None:
     return given if given is not None else asked
 
 
-def _grantee(subject: OwnToken, person: Person) -> Grantee:
+def grantee_of(subject: OwnToken, person: Person) -> Grantee:
     """The login as the subject token has it. Raises `Refused` for a token of no login."""
     claims = subject.claims
     if subject.issued.sid is None or claims.get("sid") != subject.issued.sid:
