@@ -1,6 +1,8 @@
 """One question, in the words that each kind of issuer understands; and its no, by the same few kinds everywhere."""
 
+import base64
 import json
+import re
 from typing import Any
 
 import pytest
@@ -18,6 +20,7 @@ from stead.identity.errors import (
 from stead.identity.flows.dialects import Asked, as_itself, on_behalf_of
 from stead.identity.flows.proof import with_nonce
 from stead.identity.flows.token_exchange import obo
+from stead.identity.replies import challenge
 from stead.identity.types import Response
 from stead.identity.values import AccessToken, BoundToken
 
@@ -128,6 +131,13 @@ def test_entras_challenge_is_kept_for_whoever_signed_the_person_in(asked: Any, f
     with pytest.raises(StepUpRequired) as refused:
         finish(on_behalf_of("entra", asked()), answer(entra_error("interaction_required", 50076, claims=CLAIMS), 400))
     assert json.loads(refused.value.details["claims"])["access_token"]["polids"]["essential"]
+
+
+def test_entras_challenge_is_relayed_to_the_caller_as_entras_clients_read_it() -> None:
+    relayed = challenge("https://api.example", (), StepUpRequired("A second factor is needed.", claims=CLAIMS))
+    said = re.search(r'claims="([^"]+)"', relayed)
+    assert said
+    assert base64.b64decode(said[1]).decode() == CLAIMS
 
 
 @pytest.mark.parametrize("claims", ["x" * 5000, 7, "a\x00b", ["a"]], ids=["long", "a number", "a control", "a list"])

@@ -14,12 +14,15 @@ import pytest
 from joserfc import jwt
 from joserfc.jwk import ECKey
 
+from stead.identity.connections import connected
 from stead.identity.driver import drive
-from stead.identity.errors import ConfigurationError
+from stead.identity.egress import Target
+from stead.identity.errors import ConfigurationError, IdentityError
 from stead.identity.flows.client_assertion import ClientIdentity
 from stead.identity.flows.discovery import Metadata
 from stead.identity.flows.id_jag import Domain, across
 from stead.identity.home import Home
+from stead.identity.issuer_settings import IssuerSettings
 from stead.identity.server import (
     ASSERTION,
     GrantIssuer,
@@ -32,7 +35,10 @@ from stead.identity.server import (
     seed,
 )
 from stead.identity.server.seeding import SeedPerson, public_jwks
-from stead.identity.values import AccessToken, Secret
+from stead.identity.settings import Settings
+from stead.identity.trust import TrustedIssuer
+from stead.identity.values import AccessToken, Grant, Secret
+from stead.identity.verifier import Verifier
 from tests.server.issuers import ACCESS_TOKEN, BROKER, Clock, Issuer, corporate_seed, running
 from tests.server.parties import Login, Party, claims_of
 from tests.server.world import World
@@ -213,6 +219,40 @@ async def test_the_flow_takes_both_legs_by_itself(domains: Domains) -> None:
     )
     tokens = await drive(flow, domains.http)
     assert claims_of(tokens.access_token.reveal())["iss"] == domains.partner.url
+
+
+async def test_a_workload_gets_there_by_its_settings_alone(domains: Domains) -> None:
+    company, partner = domains.company.issuer, domains.partner
+    # The partner knows the broker by another name and another key, as partners do.
+    away, home = partner.home.key("finport"), company.home
+    entry = {"issuer": partner.url, "dialect": "id-jag", "resources": [API], "scope_names": {"read": "deals:read"}}
+    settings = Settings(issuers=(IssuerSettings.model_validate(entry),))
+    assert settings.accepted == ()
+
+    def client_of(issuer: str) -> ClientIdentity:
+        return ClientIdentity("finport", away, issuer)
+
+    client = ClientIdentity("broker", home.key("broker"), company.url)
+    async with connected(client, home.key("proof"), settings, company.clock, client_of) as connections:
+
+        async def keys(url: str) -> bytes:
+            return (await connections.bare.get(url)).content
+
+        verifier = Verifier([TrustedIssuer(company.url)], BROKER, keys, company.clock)
+        principal = await verifier.verify(AccessToken((await domains.company.login())["access_token"]))
+        target = Target(API, scopes=("read",), grant=Grant.OBO)
+        token = claims_of((await connections.tokens.obtain(target, principal)).reveal())
+        again = await connections.tokens.obtain(target, principal)
+        with pytest.raises(IdentityError):
+            await connections.tokens.obtain(replace(target, grant=Grant.S2S), None)
+    assert (token["iss"], token["sub"], token["act"]) == (partner.url, "guest-1", {"sub": "finport"})
+    assert claims_of(again.reveal())["jti"] == token["jti"]
+
+
+@pytest.mark.parametrize("entry", [{"dialect": "id-jag"}, {"resources": [API]}], ids=str)
+def test_another_domain_is_named_with_what_is_there(entry: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match="need each other"):
+        IssuerSettings.model_validate({"issuer": "https://as.partner.example", **entry})
 
 
 async def test_each_side_says_what_it_does_and_no_more(domains: Domains) -> None:

@@ -1,6 +1,6 @@
 """What a workload has while it runs and not before: its clients, its issuers' metadata, its tokens."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
 
@@ -30,7 +30,11 @@ class Connections:
 
 @asynccontextmanager
 async def connected(
-    client: ClientIdentity, proof_key: ECKey, settings: Settings, clock: Clock
+    client: ClientIdentity,
+    proof_key: ECKey,
+    settings: Settings,
+    clock: Clock,
+    client_of: Callable[[str], ClientIdentity],
 ) -> AsyncIterator[Connections]:
     """Opens them all, and closes them again: first what is under way at the token endpoint, then the clients."""
     timeouts = settings.timeouts
@@ -52,5 +56,7 @@ async def connected(
             issuer=settings.described(client.issuer),
             plain_http=settings.plain_http,
         )
+        for resource, issuer in settings.domains.items():
+            tokens.reach(resource, issuer, client_of(issuer.issuer))
         async with aclosing(tokens.exchanges):
             yield Connections(bare, http, http2, providers, tokens)

@@ -94,7 +94,8 @@ class ClientSettings(Strict):
 class IssuerSettings(Strict):
     """An issuer whose access tokens are accepted, and at which they are obtained when `issuer` names it.
 
-    See `TrustedIssuer` for what the verification members say.
+    See `TrustedIssuer` for what the verification members say. One with `dialect: id-jag` is another domain's: tokens
+    for its `resources` are obtained there, and none of its tokens is accepted here.
     """
 
     issuer: str
@@ -123,6 +124,7 @@ class IssuerSettings(Strict):
     first_actors: frozenset[str] | None = None
     senders: Mapping[str, str] = {}
     dialect: Dialect = "rfc8693"
+    resources: tuple[str, ...] = ()
     target_by: TargetBy = "resource"
     client_auth: ClientAuth = "private_key_jwt"
     clients: Mapping[str, ClientSettings] = {}
@@ -134,6 +136,12 @@ class IssuerSettings(Strict):
             return said
         name = said.get("preset", "stead")
         return {**PRESETS.get(name, {}), **said} if isinstance(name, str) else said
+
+    @model_validator(mode="after")
+    def _leads_somewhere(self) -> "IssuerSettings":
+        if (self.dialect == "id-jag") != bool(self.resources):
+            raise ValueError("`dialect: id-jag` and `resources` need each other")
+        return self
 
     def trusted(self) -> TrustedIssuer:
         """The value the verifier takes."""

@@ -5,6 +5,7 @@ One place turns an error into a reply, so that no other can let more out than it
 
 import json
 import re
+from base64 import b64encode
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Literal
 
@@ -57,6 +58,9 @@ def challenge(audience: str, scopes: Iterable[str], error: IdentityError | None 
         parameters |= {"error": error.code, "error_description": error.description}
     if isinstance(error, StepUpRequired):
         parameters |= {name: str(error.details[name]) for name in ("acr_values", "max_age") if name in error.details}
+        if "claims" in error.details:
+            # What Entra's clients look for: its challenge, which is JSON and cannot stand in quotation marks as it is.
+            parameters["claims"] = b64encode(str(error.details["claims"]).encode()).decode()
     if isinstance(error, InsufficientScope) and "scope" in error.details:
         scopes = str(error.details["scope"]).split()
     if wanted := " ".join(scopes):

@@ -106,6 +106,16 @@ class Settings(BaseSettings):
         return None if self.tls is None else self.tls.files().server()
 
     @property
+    def accepted(self) -> tuple[IssuerSettings, ...]:
+        """The issuers whose tokens count here: not those of other domains, which are only gone to."""
+        return tuple(each for each in self.issuers if each.dialect != "id-jag")
+
+    @property
+    def domains(self) -> Mapping[str, IssuerSettings]:
+        """By resource, the issuer of another domain that gives its tokens."""
+        return {resource: each for each in self.issuers for resource in each.resources}
+
+    @property
     def binds_certificate(self) -> bool:
         """Whether tokens are bound to this workload's certificate instead of a key of its own."""
         return self.tls is not None and self.tls.binds

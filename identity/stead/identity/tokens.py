@@ -26,6 +26,7 @@ from stead.identity.exchange import ExchangeKey, Exchanges
 from stead.identity.flows.client_assertion import ClientIdentity
 from stead.identity.flows.dialects import Asked, as_itself, on_behalf_of
 from stead.identity.flows.discovery import Metadata
+from stead.identity.flows.id_jag import Domain
 from stead.identity.flows.proof import with_nonce
 from stead.identity.flows.wire import TokenSet, host
 from stead.identity.issuer_settings import IssuerSettings
@@ -65,11 +66,16 @@ class Tokens:
         self._binding = binding
         self._issuer = issuer or IssuerSettings(issuer=client.issuer)
         self._plain_http = plain_http
+        self._domains: dict[str, tuple[IssuerSettings, ClientIdentity]] = {}
 
     @property
     def issuer(self) -> IssuerSettings:
         """How the tokens that are obtained read."""
         return self._issuer
+
+    def reach(self, resource: str, issuer: IssuerSettings, client: ClientIdentity) -> None:
+        """From now on tokens for `resource` come from another domain, where we are `client`."""
+        self._domains[resource] = (issuer, client)
 
     async def obtain(self, target: Target, principal: Principal | None) -> AccessToken:
         """The token for `target`. Raises the `GrantRefused` family, in words that name who was refused what.
@@ -106,7 +112,7 @@ class Tokens:
         )
 
         async def request(metadata: Metadata) -> TokenSet:
-            flow = as_itself(self._issuer.dialect, self._asked(target, client, metadata))
+            flow = as_itself(self._spoken(target).dialect, self._asked(target, client, metadata))
             return await self._driven(flow, client)
 
         return await self._held(key, request, target, self.client.client_id)
@@ -118,8 +124,10 @@ class Tokens:
 
         async def request(metadata: Metadata) -> TokenSet:
             txn = target.txn if principal.txn is None else None
-            asked = replace(self._asked(target, client, metadata), subject_token=subject_token, txn=txn)
-            flow = on_behalf_of(self._issuer.dialect, asked)
+            there = await self._there(target, client)
+            asked = self._asked(target, client, metadata)
+            asked = replace(asked, subject_token=subject_token, txn=txn, there=there)
+            flow = on_behalf_of(self._spoken(target).dialect, asked)
             try:
                 return await self._driven(flow, client)
             except InvalidGrant as refused:
@@ -129,15 +137,29 @@ class Tokens:
 
     def _asked(self, target: Target, client: ClientIdentity, metadata: Metadata) -> Asked:
         """The question, in the issuer's own names."""
-        names = self._issuer.scope_names
+        issuer = self._spoken(target)
+        names = issuer.scope_names
         return Asked(
             client,
             metadata,
-            audience=self._issuer.audiences.get(target.audience, target.audience),
+            audience=issuer.audiences.get(target.audience, target.audience),
             scopes=tuple(names.get(scope, scope) for scope in target.scopes),
             now=self._clock(),
-            target_by=self._issuer.target_by,
+            target_by=issuer.target_by,
         )
+
+    def _spoken(self, target: Target) -> IssuerSettings:
+        """Whose names and dialect it is asked in: our own issuer's, unless the target lies in another domain."""
+        return self._domains[target.audience][0] if target.audience in self._domains else self._issuer
+
+    async def _there(self, target: Target, client: ClientIdentity) -> Domain | None:
+        """The other domain, and ourselves as it knows us, with the key that `client` proves."""
+        if target.audience not in self._domains:
+            return None
+        issuer, ours = self._domains[target.audience]
+        self._require_confidential(issuer.issuer)
+        metadata = await self._providers.metadata(issuer.issuer)
+        return Domain(ours if client.proof_key is None else ours.proving(client.proof_key), metadata)
 
     def _client_for(self, target: Target, principal: Principal | None = None) -> ClientIdentity:
         """Ourselves, proving a key where the token has to be bound to it. What came in bound goes on bound."""

@@ -103,7 +103,7 @@ class Workload:
         home = home or Home.current()
         settings = settings or Settings.load(home)
         chosen = issuer or settings.issuer or home.network.corporate_idp
-        trusted = issuers or [each.trusted() for each in settings.issuers] or [settings.described(chosen).trusted()]
+        trusted = issuers or [each.trusted() for each in settings.accepted] or [settings.described(chosen).trusted()]
         url = url or _recorded_url(home, name)
         return cls(name, url=url, home=home, issuers=trusted, issuer=chosen, settings=settings, clock=clock)
 
@@ -198,7 +198,7 @@ class Workload:
         async with AsyncExitStack() as stack:
             stack.callback(self.journal.close)
             self.telemetry = stack.enter_context(telemetry(self.home, self.name, self.settings.telemetry))
-            connecting = connected(self.client, self.proof_key, self.settings, self.clock)
+            connecting = connected(self.client, self.proof_key, self.settings, self.clock, self.client_of)
             self._connections = await stack.enter_async_context(connecting)
             await stack.enter_async_context(self._shipping())
             self._stack = stack.pop_all()

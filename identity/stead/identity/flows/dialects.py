@@ -1,6 +1,7 @@
 """How an issuer is asked for the next hop's token: one question, in the words that each kind of issuer understands.
 
-Where no `act` comes back (`entra`, Keycloak, Okta), whoever was authenticated is the actor, and that is asserted only.
+`id-jag` is for a service in another domain: two servers are asked, ours for a grant and theirs for the token. Where no
+`act` comes back (`entra`, Keycloak, Okta), whoever was authenticated is the actor, which is asserted only.
 """
 
 from collections.abc import Callable, Mapping
@@ -8,21 +9,23 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Literal
 
-from stead.identity.flows import client_credentials, entra, token_exchange
+from stead.identity.errors import ConfigurationError
+from stead.identity.flows import client_credentials, entra, id_jag, token_exchange
 from stead.identity.flows.client_assertion import ClientIdentity
 from stead.identity.flows.discovery import Metadata
 from stead.identity.flows.wire import TargetBy, TokenSet
 from stead.identity.types import Flow
 from stead.identity.values import AccessToken
 
-Dialect = Literal["rfc8693", "entra"]
+Dialect = Literal["rfc8693", "entra", "id-jag"]
 
 
 @dataclass(frozen=True, slots=True)
 class Asked:
     """Whose token, for whom, with what. `audience` and `scopes` are as the issuer calls them.
 
-    `subject_token` is absent for a service's own token; `txn` is for issuers that bind tokens to one task.
+    `subject_token` is absent for a service's own token; `txn` is for issuers that bind tokens to one task; `there` is
+    the other domain, for `id-jag`, while `client` and `metadata` are ours at home.
     """
 
     client: ClientIdentity
@@ -33,6 +36,7 @@ class Asked:
     subject_token: AccessToken | None = field(default=None, repr=False)
     txn: str | None = None
     target_by: TargetBy = "resource"
+    there: id_jag.Domain | None = None
 
 
 def on_behalf_of(dialect: Dialect, asked: Asked) -> Flow[TokenSet]:
@@ -41,7 +45,9 @@ def on_behalf_of(dialect: Dialect, asked: Asked) -> Flow[TokenSet]:
 
 
 def as_itself(dialect: Dialect, asked: Asked) -> Flow[TokenSet]:
-    """A service's own token. Raises the `GrantRefused` family."""
+    """A service's own token. Raises the `GrantRefused` family, `ConfigurationError` for one of another domain."""
+    if dialect == "id-jag":
+        raise ConfigurationError("A call into another domain is made for a person.", hint="Make it a hop by obo.")
     if dialect == "entra":
         return entra.as_itself(asked.client, asked.metadata, audience=asked.audience, now=asked.now)
     return client_credentials.s2s(
@@ -78,6 +84,19 @@ def _entra(asked: Asked) -> Flow[TokenSet]:
     )
 
 
+def _id_jag(asked: Asked) -> Flow[TokenSet]:
+    if asked.there is None:
+        raise ValueError("no other domain is asked")
+    return id_jag.across(
+        id_jag.Domain(asked.client, asked.metadata),
+        asked.there,
+        subject_token=_subject(asked),
+        audience=asked.audience,
+        scopes=asked.scopes,
+        now=asked.now,
+    )
+
+
 def _subject(asked: Asked) -> AccessToken:
     if asked.subject_token is None:
         raise ValueError("nobody's token is exchanged")
@@ -85,5 +104,5 @@ def _subject(asked: Asked) -> AccessToken:
 
 
 _ON_BEHALF: Mapping[Dialect, Callable[[Asked], Flow[TokenSet]]] = MappingProxyType(
-    {"rfc8693": _rfc8693, "entra": _entra}
+    {"rfc8693": _rfc8693, "entra": _entra, "id-jag": _id_jag}
 )
