@@ -391,6 +391,8 @@ EGRESS = {
         "egress/test_hostile_egress::test_a_target_that_the_registry_does_not_name_gets_no_token_and_no_request",
         "server/test_admin::test_letting_people_s_tokens_go_to_a_service_is_a_right_of_its_own",
         "server/test_admin::test_the_right_to_delegate_alone_adds_nothing",
+        "broker/test_allow_list::test_a_target_without_an_edge_is_never_planned_with",
+        "broker/test_validation::test_a_borrowed_identity_is_refused",
     ),
 }
 
