@@ -85,6 +85,11 @@ class Exchanges:
         for key in [key for key in self._held if key.owner == owner]:
             del self._held[key]
 
+    def forget_session(self, revoked: Callable[[str | int | None], bool]) -> None:
+        """Drops the tokens that rest on a login of which `revoked` is true: its session has ended."""
+        for key in [key for key in self._held if len(key.login) > 1 and revoked(key.login[1])]:
+            del self._held[key]
+
     async def aclose(self) -> None:
         """Ends what is under way and forgets everything."""
         flights = list(self._flights.values())

@@ -49,6 +49,7 @@ class Verifier:
         *,
         replays: Replays | None = None,
         nonces: Nonces | None = None,
+        revoked: Callable[[Principal], bool] = lambda _: False,
     ) -> None:
         self.audience = audience
         self.issuers = tuple(issuers)
@@ -58,6 +59,7 @@ class Verifier:
             raise ConfigurationError("An issuer is trusted twice.", hint="Name each issuer once.")
         self._clock = clock
         self._jwks = JwksCache(fetch, clock, on_removal=self._forget_issuer)
+        self._revoked = revoked
         self._bindings = Bindings(replays or MemoryReplays(clock), clock, nonces)
         self._verified: OrderedDict[bytes, _Verified] = OrderedDict()
 
@@ -79,9 +81,14 @@ class Verifier:
         known = self._verified.get(digest)
         if known is not None and self._clock() < known.until:
             self._verified.move_to_end(digest)
-            return known.principal
+            return self._still_good(known.principal)
         principal = await self._verify_anew(token, decode(text))
         self._remember(digest, principal)
+        return self._still_good(principal)
+
+    def _still_good(self, principal: Principal) -> Principal:
+        if self._revoked(principal):
+            raise InvalidToken("The token has been revoked.", hint="Sign in again.")
         return principal
 
     def forget(self, revoked: Callable[[Principal], bool]) -> None:

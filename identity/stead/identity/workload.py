@@ -32,6 +32,9 @@ from stead.identity.providers import PATIENCE
 from stead.identity.receipts import write_receipt
 from stead.identity.replay import SharedReplays
 from stead.identity.settings import Settings
+from stead.identity.signals.feed import Revoked
+from stead.identity.signals.follower import Follower
+from stead.identity.signals.hearing import Hearing
 from stead.identity.telemetry import OFF
 from stead.identity.telemetry.sdk import telemetry
 from stead.identity.types import ASGIApp, Flow, Json, Response, Scope, T
@@ -80,6 +83,7 @@ class Workload:
         self.telemetry = OFF
         self._hops = Hops(self.journal, lambda: self._at_work.tokens, lambda: self.telemetry, self._receipt)
         self._connections: Connections | None = None
+        self._hearing = Hearing(self._follower, self._forget_sessions)
         self._entered = 0
         self._stack = AsyncExitStack()
 
@@ -154,7 +158,17 @@ class Workload:
 
     def verifier_for(self, issuers: Sequence[TrustedIssuer]) -> Verifier:
         """Checks tokens for this workload that come from other issuers than it trusts by default."""
-        return Verifier(issuers, self.url, self._fetch, self.clock, replays=self._replays, nonces=self._nonces)
+        for issuer in issuers:
+            self._hearing.follow(issuer.issuer)
+        return Verifier(
+            issuers,
+            self.url,
+            self._fetch,
+            self.clock,
+            replays=self._replays,
+            nonces=self._nonces,
+            revoked=self._hearing.is_revoked,
+        )
 
     @cached_property
     def _replays(self) -> SharedReplays:
@@ -201,7 +215,14 @@ class Workload:
             connecting = connected(self.client, self.proof_key, self.settings, self.clock, self.client_of)
             self._connections = await stack.enter_async_context(connecting)
             await stack.enter_async_context(self._shipping())
+            await stack.enter_async_context(self._hearing.at_work())
             self._stack = stack.pop_all()
+
+    def _follower(self, issuer: str, told: Callable[[str, Revoked], None]) -> Follower:
+        return Follower(issuer, metadata=self.metadata, run=self.run, fetch=self._fetch, clock=self.clock, told=told)
+
+    def _forget_sessions(self, revoked: Revoked) -> None:
+        self._at_work.tokens.exchanges.forget_session(lambda sid: sid in revoked.sessions)
 
     def _receipt(self, target: Target, caller: Principal | None, token: AccessToken) -> str | None:
         """The receipts that go along where the issuer does not keep the chain itself."""

@@ -34,6 +34,7 @@ from stead.identity.server.pushed_authorization import push
 from stead.identity.server.refresh_token import RefreshGrant
 from stead.identity.server.registration import register
 from stead.identity.server.revocation import revoke
+from stead.identity.server.revocations import PATH, revocations
 from stead.identity.server.settings import ServerSettings
 from stead.identity.server.site import Endpoint, Site
 from stead.identity.server.store import Store
@@ -56,6 +57,7 @@ _GET: tuple[tuple[str, Endpoint], ...] = (
     ("/logout", show_logout),
     ("/userinfo", userinfo),
     ("/edges", list_edges),
+    (PATH, revocations),
 )
 _FORM: tuple[tuple[str, Endpoint], ...] = (
     ("/token", token),

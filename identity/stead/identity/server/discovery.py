@@ -9,6 +9,7 @@ from stead.identity.server.clients import ASSERTION, CODE, EXCHANGE, REFRESH, SE
 from stead.identity.server.rich import PAYMENT_INITIATION
 from stead.identity.server.settings import ServerSettings
 from stead.identity.server.site import Site
+from stead.identity.signals.feed import ENDPOINT as REVOCATIONS
 from stead.identity.types import Json
 from stead.identity.workload_keys import CLIENT_KEYS
 
@@ -23,6 +24,7 @@ _ENDPOINTS = {
     "end_session_endpoint": "/logout",
     CLIENT_KEYS: "/client-keys",
     "stead_edges_endpoint": "/edges",
+    REVOCATIONS: "/revocations",
 }
 
 

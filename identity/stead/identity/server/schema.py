@@ -155,7 +155,7 @@ tokens = Table(
     Column("family", String, index=True),
     Column("sid", String),
     Column("client_id", String, nullable=False),
-    Column("expires", Float, nullable=False),
+    Column("expires", Float, nullable=False, index=True),
     Column("revoked", Float),
 )
 
