@@ -56,7 +56,8 @@ def _told(kind: str, rounds: Rounds) -> None:
 
 def _share(rounds: Rounds, mode: int) -> float:
     """What is left of the server's throughput: the median over rounds, each compared with itself."""
-    return statistics.median(figures[0] / figures[mode] for figures in rounds)
+    # The clock of a process ticks in hundredths: a short form may see none of them.
+    return statistics.median(figures[0] / figures[mode] if figures[mode] else 1.0 for figures in rounds)
 
 
 def _difference(rounds: Rounds, mode: int) -> float:
