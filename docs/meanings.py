@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 MEANINGS: Mapping[str, str] = {
     "issuer": "The issuer at which workloads get their tokens; the network's own when not set.",
+    "bank": "The issuer at which transfers are approved (`issuers` may describe it); the network's own when not set.",
     "issuer_claims": 'What the tokens of the embedded issuers say besides, as text: `{"tenant": "acme"}`.',
     "dpop": "Which calls take a token only with proof of its key: those with `effects`, `always`, or `off`.",
     "plain_http": "Whether tokens also go over plain http beyond this machine, as in a mesh that encrypts all.",

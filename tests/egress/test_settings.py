@@ -10,6 +10,7 @@ from stead.identity.flows import ClientIdentity
 from stead.identity.issuer_settings import PRESETS, IssuerSettings
 from stead.identity.settings import Settings
 from stead.identity.verifier import TrustedIssuer
+from stead.identity.workload import Workload
 
 
 def login_client(home: Any) -> ClientIdentity:
@@ -57,6 +58,19 @@ def test_another_issuer_is_trusted_by_configuration_alone(write: Any) -> None:
         ("RS256",),
         "realm_access.roles",
     )
+
+
+def test_a_bank_is_described_among_the_issuers_and_trusted_by_no_service(write: Any) -> None:
+    home = write("bank: https://bank\nissuers: [{issuer: https://idp}, {issuer: https://bank, algorithms: [PS256]}]\n")
+    settings = Settings.load(home)
+    assert [each.issuer for each in settings.accepted] == ["https://idp"]
+    assert settings.described("https://bank").algorithms == ("PS256",)
+
+
+def test_a_bank_alone_leaves_the_networks_own_provider_trusted(write: Any) -> None:
+    home = write("issuer: https://own\nbank: https://bank\nissuers: [{issuer: https://bank}]\n")
+    workload = Workload.open("broker", url="https://broker", home=home)
+    assert [each.issuer for each in workload.issuers] == ["https://own"]
 
 
 def test_an_issuer_s_every_property_can_be_set() -> None:

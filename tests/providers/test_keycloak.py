@@ -1,102 +1,20 @@
 """FinPort on a real Keycloak: logins, exchanges and services' own tokens, by one entry in the settings."""
 
-import asyncio
 import json
 import re
-import secrets
 import sqlite3
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, closing
-from dataclasses import dataclass
-from typing import Any
+from contextlib import closing
 
-import httpx
 import pytest
 
-from stead.demo.cli.browser import Browser, Login, Page
-from stead.identity.samples import PERSONS
 from tests.providers.conftest import Elsewhere
 from tests.providers.keycloak import available
+from tests.providers.tab import ENDED, signed_in
 
 pytestmark = [
     pytest.mark.skipif(not available(), reason="Keycloak is not installed: run `make test`"),
     pytest.mark.timeout(300),
 ]
-ENDED = tuple(f"TASK_STATE_{state}" for state in ("COMPLETED", "REJECTED", "FAILED", "CANCELED"))
-
-
-@dataclass
-class Tab:
-    """A browser in which somebody signed in at Keycloak."""
-
-    elsewhere: Elsewhere
-    http: httpx.AsyncClient
-    browser: Browser
-    csrf: str
-
-    @property
-    def web(self) -> str:
-        return str(self.elsewhere.finport.urls["web"])
-
-    async def ask(self, text: str, *until: str) -> dict[str, Any]:
-        """Asks, and follows the task until it is in one of the states."""
-        own = {"origin": self.web, "x-csrf-token": self.csrf}
-        said = {"text": text, "message_id": secrets.token_hex(12)}
-        asked = await self.http.post(f"{self.web}/ask", json=said, headers=own)
-        assert asked.status_code == 202, asked.text
-        return await self.until(asked.json()["task"], *(until or ENDED))
-
-    async def until(self, task: str, *states: str) -> dict[str, Any]:
-        async with asyncio.timeout(60):
-            while True:
-                seen = (await self.http.get(f"{self.web}/tasks/{task}/raw")).json()
-                seen = seen.get("task", seen)
-                if seen["status"]["state"] in states:
-                    return dict(seen)
-                assert seen["status"]["state"] not in ENDED, json.dumps(seen["status"])
-                await asyncio.sleep(0.1)
-
-    async def trail(self, task: str, count: int) -> list[dict[str, Any]]:
-        """The hops of a task, once so many are told by both their ends."""
-        hops: list[dict[str, Any]] = []
-        for _ in range(200):
-            reply = await self.http.get(f"{self.web}/tasks/{task}/trail")
-            hops = reply.json()["trail"]["hops"]
-            if len(hops) >= count and all(hop["confirmed"] and hop["outcome"] for hop in hops):
-                return hops
-            await asyncio.sleep(0.1)
-        raise AssertionError(json.dumps(hops, indent=1))
-
-    async def authorize(self, link: str) -> Page:
-        """Opens a challenge's link and says yes, as the pages say, until they say no more."""
-        page = await self.browser.visit(link)
-        while onward := re.search(r'<meta http-equiv="refresh" content="1; url=([^"]+)"', page.html):
-            page = await self.browser.visit(onward[1])
-        return page
-
-
-@asynccontextmanager
-async def signed_in(elsewhere: Elsewhere, name: str) -> AsyncIterator[Tab]:
-    """From our front page through Keycloak's form and back."""
-    person = next(one for one in PERSONS if one.username == name)
-    urls = elsewhere.finport.urls
-    logins = {
-        elsewhere.issuer.partition("/realms/")[0]: Login(name, person.password),
-        urls["bank_idp"]: Login(name, person.bank_password),
-    }
-    async with httpx.AsyncClient(timeout=30, trust_env=False) as http:
-
-        async def as_on_loopback(_: httpx.Response) -> None:
-            """Browsers send secure cookies to loopback addresses without TLS; httpx does not."""
-            for cookie in http.cookies.jar:
-                cookie.secure = False
-
-        http.event_hooks["response"].append(as_on_loopback)
-        browser = Browser(http, logins)
-        page = await browser.visit(f"{urls['web']}/login")
-        csrf = re.search(r'name="csrf" content="([^"]+)"', page.html)
-        assert csrf, page.words()
-        yield Tab(elsewhere, http, browser, csrf[1])
 
 
 async def test_a_person_signs_in_at_keycloak_and_sees_their_portfolio(elsewhere: Elsewhere) -> None:

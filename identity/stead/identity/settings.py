@@ -81,6 +81,7 @@ class Settings(BaseSettings):
 
     issuer: str | None = None
     issuers: tuple[IssuerSettings, ...] = ()
+    bank: str | None = None
     issuer_claims: Mapping[ClaimName, ClaimValue] = {}
     login: LoginSettings | None = None
     dpop: Binding = "effects"
@@ -107,8 +108,11 @@ class Settings(BaseSettings):
 
     @property
     def accepted(self) -> tuple[IssuerSettings, ...]:
-        """The issuers whose tokens count here: not those of other domains, which are only gone to."""
-        return tuple(each for each in self.issuers if each.dialect != "id-jag")
+        """The issuers whose tokens count: not those of other domains, which are only gone to, nor the bank's.
+
+        The bank is trusted by its own payments alone, which name it.
+        """
+        return tuple(each for each in self.issuers if each.dialect != "id-jag" and each.issuer != self.bank)
 
     @property
     def domains(self) -> Mapping[str, IssuerSettings]:

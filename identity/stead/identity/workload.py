@@ -118,6 +118,12 @@ class Workload:
             raise ConfigurationError(f"{self.name} has no address.", hint="Open the workload with its url.")
         return self._url
 
+    @property
+    def network(self) -> Network:
+        """The network's record, with the bank that is set in place of its own."""
+        network = self.home.network
+        return replace(network, bank_idp=self.settings.bank or network.bank_idp)
+
     @cached_property
     def client(self) -> ClientIdentity:
         """Itself as its issuer's client: by private_key_jwt, or by its platform's token where the settings name one."""

@@ -33,7 +33,7 @@ PERSON, SERVICE = "person", "service"
 
 def agent_card(name: str, description: str, skills: Mapping[str, Skill], workload: Workload) -> AgentCard:
     """The card of the agent `name` that runs as `workload`."""
-    url, issuer, network = workload.url, workload.issuer, workload.home.network
+    url, issuer, network = workload.url, workload.issuer, workload.network
     parks = any(skill.provider for skill in skills.values())
     return AgentCard(
         name=name,

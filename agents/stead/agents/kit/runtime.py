@@ -148,7 +148,7 @@ class Runtime:
         """Runs a durable call to its end: the body of its workflow."""
         record = await self.storage.calls.get(task)
         principal, provider = self.parking.principal(record), self.skills[record.skill].provider
-        where = None if provider is None else provider(self.workload.home.network)
+        where = None if provider is None else provider(self.workload.network)
         await durable.step("begin", lambda: self._show_working(record))
         with ExitStack() as identity:
             identity.enter_context(acting_for(principal, record.arrival))

@@ -59,7 +59,8 @@ class Directory:
     def of(cls, home: Home) -> "Directory":
         """The directory in a state directory, with the samples of its network; what is there already stays."""
         directory, network = cls(home.database("transfer-directory")), home.network
-        company = Settings.load(home).issuer or network.corporate_idp
+        settings = Settings.load(home)
+        company, bank = settings.issuer or network.corporate_idp, settings.bank or network.bank_idp
         with directory._open() as database:
             database.executemany(
                 "INSERT OR IGNORE INTO payees VALUES (?, ?, ?, ?, ?)",
@@ -71,11 +72,7 @@ class Directory:
             )
             database.executemany(
                 "INSERT OR IGNORE INTO links VALUES (?, ?, ?, ?)",
-                [
-                    (company, person.username, network.bank_idp, person.bank_subject)
-                    for person in PERSONS
-                    if person.bank_subject
-                ],
+                [(company, person.username, bank, person.bank_subject) for person in PERSONS if person.bank_subject],
             )
         return directory
 

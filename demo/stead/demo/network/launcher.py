@@ -96,9 +96,11 @@ class Running:
 
 
 def _needed(home: Home) -> list[Service]:
-    """Everything but the company's own provider where another one is in its place."""
-    elsewhere = Settings.load(home).issuer not in (None, home.network.corporate_idp)
-    return [one for one in SERVICES if not (elsewhere and one.place == "corporate_idp")]
+    """Everything but our own providers where others are in their places."""
+    settings, network = Settings.load(home), home.network
+    placed = {"corporate_idp": settings.issuer, "bank_idp": settings.bank}
+    elsewhere = {place for place, issuer in placed.items() if issuer not in (None, getattr(network, place))}
+    return [one for one in SERVICES if one.place not in elsewhere]
 
 
 def _tail(child: Child) -> str:

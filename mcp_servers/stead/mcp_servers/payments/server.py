@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from stead.identity.home import Home
+from stead.identity.settings import Settings
 from stead.identity.types import ASGIApp
 from stead.identity.values import Grant, Principal
 from stead.identity.verifier import TrustedIssuer
@@ -70,7 +71,8 @@ def payments_app(workload: Workload) -> ASGIApp:
 
 
 def _only_the_bank(home: Home) -> Sequence[TrustedIssuer]:
-    return (TrustedIssuer(home.network.bank_idp),)
+    settings = Settings.load(home)
+    return (settings.described(settings.bank or home.network.bank_idp).trusted(),)
 
 
 def _executed(payment: Payment) -> Executed:

@@ -33,7 +33,9 @@ class Codes:
         stored, workload = json.loads(kept), self.workload
         request, code = AuthorizationRequest.from_json(stored["request"]), AuthorizationCode(stored["code"])
         client, metadata = workload.proving_client_of(request.issuer), await workload.metadata(request.issuer)
-        return await workload.run(redeem(client, metadata, request, code, now=workload.clock()))
+        algorithms = workload.settings.described(request.issuer).algorithms
+        flow = redeem(client, metadata, request, code, now=workload.clock(), algorithms=algorithms)
+        return await workload.run(flow)
 
     def forget(self, question: Question) -> None:
         """Forgets the code."""
