@@ -49,6 +49,7 @@ REFUSALS: Mapping[str, Refusal] = {
     "login_required": StepUpRequired,
     "interaction_required": StepUpRequired,
     "insufficient_user_authentication": StepUpRequired,
+    "mfa_required": StepUpRequired,
     "unmet_authentication_requirements": StepUpRequired,
     "server_error": ProviderUnavailable,
     "temporarily_unavailable": ProviderUnavailable,
