@@ -37,7 +37,7 @@ from stead.identity.server import (
 from stead.identity.server.seeding import SeedPerson, public_jwks
 from stead.identity.settings import Settings
 from stead.identity.trust import TrustedIssuer
-from stead.identity.values import AccessToken, Grant, Secret
+from stead.identity.values import AccessToken, Grant
 from stead.identity.verifier import Verifier
 from tests.server.issuers import ACCESS_TOKEN, BROKER, Clock, Issuer, corporate_seed, running
 from tests.server.parties import Login, Party, claims_of
@@ -109,9 +109,10 @@ def partner_seed(home: Home) -> Seed:
     guest = SeedPerson("guest-1", "guest-1", "Alice of FinPort", secrets.token_hex(8), ("guest",))
     clients = tuple(SeedClient(name, name, home.key(name), grants=(ASSERTION,)) for name in ("finport", "other"))
     barred = SeedClient("barred", "barred", home.key("barred"))
-    audience = SeedAudience(API, "Deals", {"deals:read": ("guest",), "deals:close": ("partner",)})
+    audience = SeedAudience(API, "Deals", {"deals:read": ("guest",), "deals:close": ("partner",)}, "deals-service")
     edges = tuple(SeedEdge(name, API, ("deals:read", "deals:close"), "obo") for name in ("finport", "other", "barred"))
-    return Seed((guest,), (*clients, barred), (audience,), edges)
+    service = SeedClient("deals-service", "Deals", home.key("deals-service"))
+    return Seed((guest,), (*clients, barred, service), (audience,), edges)
 
 
 def listening() -> tuple[socket.socket, str]:
@@ -489,7 +490,10 @@ async def test_a_token_by_a_grant_goes_no_further(domains: Domains) -> None:
     spent = (await domains.spend(await domains.grant())).json()
     assert spent["expires_in"] <= 300
     assert "refresh_token" not in spent
-    assert Secret(spent["access_token"]).reveal()
+    service = Party(domains.partner, domains.http, "deals-service")
+    exchanged = await service.exchange(spent["access_token"], ("resource", API), ("scope", "deals:read"))
+    body = await refusal(exchanged, "invalid_request")
+    assert body["error_description"] == "The subject token rests on no login."
 
 
 async def test_a_bound_login_gives_a_grant_for_the_key_of_who_asked(domains: Domains) -> None:
