@@ -7,7 +7,7 @@ import subprocess
 import sys
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import uvicorn
@@ -39,21 +39,36 @@ def free(host: str = "127.0.0.1") -> str:
         return f"http://{host}:{probe.getsockname()[1]}"
 
 
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """A server of `benchmarks.served`, and what it is told."""
+
+    kind: str
+    given: Mapping[str, str] = field(default_factory=dict)
+    url: str = ""
+
+
 @asynccontextmanager
-async def served(kind: str, home: Path, *, url: str | None = None, **given: str) -> AsyncIterator[Server]:
-    """A server of `benchmarks.served`, ready inside the block. Raises `RuntimeError` when it does not start."""
-    url = url or free()
+async def served(home: Path, *wanted: Wanted) -> AsyncIterator[list[Server]]:
+    """Servers, started together and ready inside the block. Raises `RuntimeError` when one does not start."""
+    urls = [each.url or free() for each in wanted]
+    processes = [_start(each, url, home) for each, url in zip(wanted, urls, strict=True)]
+    try:
+        await asyncio.gather(*(_ready(*pair) for pair in zip(processes, urls, strict=True)))
+        yield [Server(url, process.pid) for url, process in zip(urls, processes, strict=True)]
+    finally:
+        for process in processes:
+            process.terminate()
+        for process in processes:
+            await asyncio.to_thread(process.wait)
+
+
+def _start(wanted: Wanted, url: str, home: Path) -> "subprocess.Popen[bytes]":
     # The same seed for every process: their dictionaries are then alike, and so is what they cost.
     environment = {**os.environ, "STEAD_HOME": str(home), "PYTHONHASHSEED": "0"}
-    words = [kind, url, *(f"{name}={value}" for name, value in given.items())]
+    words = [wanted.kind, url, *(f"{name}={value}" for name, value in wanted.given.items())]
     command = [sys.executable, "-m", "benchmarks.served", *words]
-    process = subprocess.Popen(command, env=environment, cwd=ROOT, stdout=subprocess.DEVNULL)  # noqa: ASYNC220 (brief)
-    try:
-        await _ready(process, url)
-        yield Server(url, process.pid)
-    finally:
-        process.terminate()
-        await asyncio.to_thread(process.wait)
+    return subprocess.Popen(command, env=environment, cwd=ROOT, stdout=subprocess.DEVNULL)
 
 
 async def _ready(process: subprocess.Popen[bytes], url: str) -> None:

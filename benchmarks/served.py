@@ -5,14 +5,15 @@ serves the same app with nothing in front of it: whoever calls is the same perso
 every ratio. An agent of the kit takes the call as it was read at the door, so there its message is read in any case.
 """
 
+import importlib
 import json
 import sys
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, cast
 
 from starlette.authentication import AuthCredentials
 
-from benchmarks.apps import SCOPE, agent, issuer, kept_agent, link, tools
+from benchmarks.apps import SCOPE
 from stead.identity.home import Home
 from stead.identity.ingress import Describe
 from stead.identity.serving import listen, serve
@@ -20,7 +21,6 @@ from stead.identity.types import ASGIApp, Message, Receive, Scope, Send
 from stead.identity.values import Arrival, Grant, Principal, acting_for
 from stead.identity.workload import Workload
 
-KINDS: Mapping[str, Callable[..., ASGIApp]] = {"agent": kept_agent, "sdk": agent, "mcp": tools, "link": link}
 ARRIVAL = Arrival("0" * 15 + "1", "0" * 31 + "1", "jti")
 
 
@@ -61,13 +61,15 @@ def _once(message: Message) -> Receive:
 def app_of(kind: str, url: str, given: Mapping[str, str]) -> ASGIApp:
     """The server's app."""
     home = Home.current()
+    make = importlib.import_module(f"benchmarks.apps.{kind}").app
     if kind == "issuer":
-        return issuer(home, url)
+        return cast(ASGIApp, make(home, url))
     opened = OpenWorkload if given.get("door") == "open" else Workload
     workload = opened.open(given.get("name", kind), url=url, home=home)
     if isinstance(workload, OpenWorkload):
         workload.reads = kind == "agent"
-    return KINDS[kind](workload, **{name: value for name, value in given.items() if name not in ("door", "name")})
+    rest = {name: value for name, value in given.items() if name not in ("door", "name")}
+    return cast(ASGIApp, make(workload, **rest))
 
 
 def main(kind: str, url: str, *words: str) -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from benchmarks.identity.tokens import PROOF_KEY, provider, token
 from benchmarks.measure import Effort, progress, report
-from benchmarks.processes import Server, free, served, serving
+from benchmarks.processes import Server, Wanted, free, served, serving
 from benchmarks.wire import CONNECTIONS, Wire, post
 from stead.identity.dpop import sign_proof
 from stead.identity.home import Home, Network
@@ -71,8 +71,8 @@ async def _measured(effort: Effort, kind: str, call: Request, usual: int) -> Rou
         home = Path(stack.enter_context(tempfile.TemporaryDirectory())) / "home"
         Home(home).record(Network("", "", "", issuer, issuer))
         await stack.enter_async_context(serving({issuer: provider(issuer)}))
-        off = await stack.enter_async_context(served(kind, home, name=f"{kind}-off", door="open"))
-        on = await stack.enter_async_context(served(kind, home, name=f"{kind}-on"))
+        doors = [Wanted(kind, {"name": f"{kind}-off", "door": "open"}), Wanted(kind, {"name": f"{kind}-on"})]
+        off, on = await stack.enter_async_context(served(home, *doors))
         makers = [_unknown(call, off), _bearer(call, on, issuer), _bound(call, on, issuer)]
         cells = list(zip((off, on, on), makers, strict=True))
         for server, make in cells:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.apps import LINKS, SCOPE, link_name
-from benchmarks.processes import Server, free, served
+from benchmarks.processes import Server, Wanted, free, served
 from stead.demo.cli.session import Session, signed_in
 from stead.identity.home import Home, Network
 
@@ -34,9 +34,10 @@ async def town(*, links: int) -> AsyncIterator[Town]:
         names = [link_name(number) for number in range(1, LINKS + 1)]
         issuer = free()
         home.record(Network("", "", "", issuer, "http://127.0.0.3:1", dict(zip(names, urls, strict=True))))
-        server = await stack.enter_async_context(served("issuer", home.path, url=issuer))
-        for index in range(links):
-            following = urls[index + 1] if index + 1 < LINKS else ""
-            given = {"name": names[index], "number": str(index + 1), "following": following}
-            await stack.enter_async_context(served("link", home.path, url=urls[index], **given))
+        following = [*urls[1:], ""]
+        called = [
+            Wanted("link", {"name": names[index], "number": str(index + 1), "following": following[index]}, urls[index])
+            for index in range(links)
+        ]
+        server, *_ = await stack.enter_async_context(served(home.path, Wanted("issuer", url=issuer), *called))
         yield Town(home, server, urls)
