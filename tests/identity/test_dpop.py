@@ -258,3 +258,24 @@ def test_a_flood_of_proofs_lets_nobody_in_and_forgets_nobody() -> None:
     clock.now = NOW + 61
     replays.spend("key", "later", NOW + 120)
     assert len(replays) == 1
+
+
+class _Watched(float):
+    """An end that tells how often it was looked at."""
+
+    looks = 0
+
+    def __gt__(self, other: float) -> bool:
+        _Watched.looks += 1
+        return super().__gt__(other)
+
+
+def test_a_flood_of_proofs_a_full_store_is_not_searched_for_each_one_that_it_refuses() -> None:
+    replays, held = MemoryReplays(lambda: 1_000.0, capacity=50), 50
+    for number in range(held):
+        replays.spend("key", str(number), _Watched(1_090))
+    for number in range(held, 10 * held):
+        with pytest.raises(ProviderUnavailable):
+            replays.spend("key", str(number), 1_090)
+    assert _Watched.looks <= held
+    assert len(replays) == held

@@ -12,6 +12,8 @@ from stead.identity.errors import InvalidProof, ProviderUnavailable
 CAPACITY = 200_000
 """Proofs that can be live at once. Beyond that nobody is let in by proof until some have run out."""
 _SWEEP_EVERY = 30.0
+_SWEEP_FULL_EVERY = 1.0
+"""Seconds. Looking through a full store for what has run out takes long, and must not be had for each refused proof."""
 _PATIENCE = 1.0
 
 
@@ -34,7 +36,7 @@ class MemoryReplays:
     def spend(self, thumbprint: str, jti: str, until: float) -> None:
         """See `Replays`."""
         now = self._clock()
-        if now - self._swept >= _SWEEP_EVERY or len(self._spent) >= self._capacity:
+        if now - self._swept >= (_SWEEP_EVERY if len(self._spent) < self._capacity else _SWEEP_FULL_EVERY):
             self._spent = OrderedDict((proof, ends) for proof, ends in self._spent.items() if ends > now)
             self._swept = now
         if self._spent.get((thumbprint, jti), 0) > now:
@@ -59,7 +61,8 @@ class SharedReplays:
         self._database.execute(
             "CREATE TABLE IF NOT EXISTS proofs (key TEXT, jti TEXT, ends REAL, PRIMARY KEY (key, jti)) WITHOUT ROWID"
         )
-        self._swept = -_SWEEP_EVERY
+        self._next_sweep = 0.0
+        self._is_full = False
 
     def spend(self, thumbprint: str, jti: str, until: float) -> None:
         """See `Replays`."""
@@ -77,12 +80,13 @@ class SharedReplays:
         self._database.close()
 
     def _sweep(self) -> None:
-        if time.monotonic() - self._swept < _SWEEP_EVERY:
-            return
-        self._swept = time.monotonic()
-        self._database.execute("DELETE FROM proofs WHERE ends <= ?", (self._clock(),))
-        if self._database.execute("SELECT count(*) FROM proofs").fetchone()[0] >= self._capacity:
-            self._swept = -_SWEEP_EVERY
+        now = time.monotonic()
+        if now >= self._next_sweep:
+            self._database.execute("DELETE FROM proofs WHERE ends <= ?", (self._clock(),))
+            held: int = self._database.execute("SELECT count(*) FROM proofs").fetchone()[0]
+            self._is_full = held >= self._capacity
+            self._next_sweep = now + (_SWEEP_FULL_EVERY if self._is_full else _SWEEP_EVERY)
+        if self._is_full:
             raise _full()
 
 
