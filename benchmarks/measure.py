@@ -29,7 +29,7 @@ class Effort:
 
 
 TINY = Effort(rounds=1, share=0.01, tokens=300)
-QUICK = Effort(rounds=7, share=1, tokens=20_000)
+QUICK = Effort(rounds=7, share=1, tokens=16_000)
 LONG = Effort(rounds=25, share=2, tokens=1_000_000)
 
 

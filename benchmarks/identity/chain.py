@@ -15,10 +15,10 @@ async def run(effort: Effort) -> None:
     """Cold at full length, then warm at each length."""
     progress(f"a chain of 1 to {LINKS} hops")
     async with town(links=LINKS) as place:
-        cold = [await _cold(place) for _ in range(effort.calls(4))]
+        cold = [await _cold(place) for _ in range(effort.calls(3))]
         alice = await place.alice()
         await _passed(place, alice, LINKS)
-        rounds = [[await _passed(place, alice, hops) for hops in range(1, LINKS + 1)] for _ in range(effort.calls(40))]
+        rounds = [[await _passed(place, alice, hops) for hops in range(1, LINKS + 1)] for _ in range(effort.calls(30))]
         await alice.close()
     _tell(medians(rounds), statistics.median(cold[1:]))
 

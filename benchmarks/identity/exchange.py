@@ -32,7 +32,7 @@ async def run(effort: Effort) -> None:
 async def _cold_and_warm(effort: Effort, place: Town, workload: Workload, person: Principal) -> None:
     target = Target(place.links[1], (SCOPE,), Grant.OBO)
     cold, warm, server = [], [], []
-    for _ in range(effort.calls(60)):
+    for _ in range(effort.calls(40)):
         workload.forget(person.owner)
         used, started = place.issuer.used(), time.perf_counter()
         await workload.exchange(target, person)

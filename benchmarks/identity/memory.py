@@ -14,7 +14,7 @@ from typing import Any
 from benchmarks.measure import Effort, progress, report
 
 ROOT = Path(__file__).parents[2]
-LIMIT_MB, PLATEAU_MB = 256, 16
+LIMIT_MB, PLATEAU_MB = 256, 32
 
 
 async def run(effort: Effort) -> None:

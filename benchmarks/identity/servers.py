@@ -20,7 +20,7 @@ from stead.identity.home import Home, Network
 from stead.identity.types import Json
 from stead.identity.values import AccessToken
 
-WARM_UP = 200
+WARM_UP = 100
 MODES = ("off", "bearer", "dpop")
 
 Request = Callable[[str, dict[str, str]], bytes]
@@ -29,15 +29,15 @@ Request = Callable[[str, dict[str, str]], bytes]
 
 async def run(effort: Effort) -> None:
     """An agent of the kit, which keeps its tasks; the A2A SDK's own, which answers and keeps nothing; an MCP server."""
-    a2a = await _measured(effort, "agent", _agent_call, 60)
+    a2a = await _measured(effort, "agent", _agent_call, 25)
     _told("a2a", a2a)
     report("identity.a2a.bearer_of_off", _share(a2a, 1), "ratio", at_least=0.95)
     report("identity.a2a.dpop_of_off", _share(a2a, 2), "ratio", at_least=0.85)
-    sdk = await _measured(effort, "sdk", _sdk_call, 100)
+    sdk = await _measured(effort, "sdk", _sdk_call, 80)
     _told("a2a_sdk_alone", sdk)
     report("identity.a2a_sdk_alone.bearer_of_off", _share(sdk, 1), "ratio")
     report("identity.a2a_sdk_alone.dpop_of_off", _share(sdk, 2), "ratio")
-    mcp = await _measured(effort, "mcp", _mcp_call, 250)
+    mcp = await _measured(effort, "mcp", _mcp_call, 200)
     _told("mcp", mcp)
     report("identity.mcp.bearer_costs", _difference(mcp, 1), "us", at_most=70)
     report("identity.mcp.dpop_costs", _difference(mcp, 2), "us", at_most=300)
@@ -71,14 +71,16 @@ async def _measured(effort: Effort, kind: str, call: Request, usual: int) -> Rou
         home = Path(stack.enter_context(tempfile.TemporaryDirectory())) / "home"
         Home(home).record(Network("", "", "", issuer, issuer))
         await stack.enter_async_context(serving({issuer: provider(issuer)}))
-        doors = [Wanted(kind, {"name": f"{kind}-off", "door": "open"}), Wanted(kind, {"name": f"{kind}-on"})]
-        off, on = await stack.enter_async_context(served(home, *doors))
-        makers = [_unknown(call, off), _bearer(call, on, issuer), _bound(call, on, issuer)]
-        cells = list(zip((off, on, on), makers, strict=True))
+        # A server for each mode, so that none has kept more than another.
+        doors = [{"door": "open"}, {}, {}]
+        wanted = [Wanted(kind, {"name": f"{kind}-{mode}", **door}) for mode, door in zip(MODES, doors, strict=True)]
+        off, bearer, bound = await stack.enter_async_context(served(home, *wanted))
+        makers = [_unknown(call, off), _bearer(call, bearer, issuer), _bound(call, bound, issuer)]
+        cells = list(zip((off, bearer, bound), makers, strict=True))
         for server, make in cells:
             await _one(server, make, effort.calls(WARM_UP))
         return [
-            [await _one(server, make, effort.calls(usual)) for server, make in cells] for _ in range(effort.rounds * 2)
+            [await _one(server, make, effort.calls(usual)) for server, make in cells] for _ in range(effort.rounds + 1)
         ]
 
 
