@@ -136,3 +136,28 @@ def test_every_test_that_the_docs_name_exists() -> None:
         source = ROOT / path
         assert source.exists(), path
         assert re.search(rf"^ *(?:async )?def {name}\(", source.read_text(), re.MULTILINE), f"{path}::{name}"
+
+
+def _threats() -> list[str]:
+    page = (ROOT / "docs" / "threat-model.md").read_text(encoding="utf-8")
+    return [row for row in re.findall(r"^\| .*\|$", page, re.MULTILINE) if not row.startswith("| Threat ")]
+
+
+def test_every_threat_has_a_defence_and_a_test_that_shows_it() -> None:
+    assert len(_threats()) > 80
+    for row in _threats():
+        threat, defence, shown = (cell.strip() for cell in row.strip("|").split(" | "))
+        assert threat
+        assert defence
+        assert NAMED_TEST.search(shown), threat
+
+
+@pytest.mark.parametrize("part", ["RFC 9700", "MCP", "ASI02", "ASI03", "ASI07", "ASI08", "ASI09", "ASI10"])
+def test_every_list_of_threats_is_answered(part: str) -> None:
+    page = (ROOT / "docs" / "threat-model.md").read_text(encoding="utf-8")
+    assert re.search(rf"^## .*{part}", page, re.MULTILINE)
+
+
+def test_what_is_not_defended_is_said() -> None:
+    page = (ROOT / "docs" / "threat-model.md").read_text(encoding="utf-8")
+    assert page.partition("## Not defended yet")[2].count("\n- **") >= 5
