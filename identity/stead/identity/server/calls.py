@@ -43,7 +43,8 @@ class Parameters:
 class Call:
     """A request whose body was read, bounded and parsed. `json` is set on the endpoints that take JSON.
 
-    `certificate` is the thumbprint of the one that the client's connection showed (RFC 8705 s3.1).
+    `place` is the address that the connection came from, `certificate` the thumbprint of the one that it showed (RFC
+    8705 s3.1).
     """
 
     method: str
@@ -53,6 +54,7 @@ class Call:
     json: Json | None = field(default=None, repr=False)
     headers: Mapping[str, str] = field(default_factory=lambda: _NOTHING, repr=False)
     cookies: Mapping[str, str] = field(default_factory=lambda: _NOTHING, repr=False)
+    place: str = ""
     certificate: str | None = None
 
 

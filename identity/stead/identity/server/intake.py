@@ -30,6 +30,7 @@ async def read_call(request: Request) -> Call:
             headers=headers,
             cookies=request.cookies,
             certificate=shown_certificate(request.scope),
+            place=request.client.host if request.client else "",
         )
     body = await _body(request)
     kind = _content_type(headers, body)
@@ -42,6 +43,7 @@ async def read_call(request: Request) -> Call:
         headers=headers,
         cookies=request.cookies,
         certificate=shown_certificate(request.scope),
+        place=request.client.host if request.client else "",
     )
 
 

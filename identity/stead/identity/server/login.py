@@ -7,10 +7,13 @@ from stead.identity.server.browser import mark_authenticated, set_cookie, sign_i
 from stead.identity.server.calls import Call, Reply
 from stead.identity.server.errors import Refused
 from stead.identity.server.forms import check_form, csrf_token
+from stead.identity.server.guessing import WINDOW, count_wrong, forgive, must_wait
 from stead.identity.server.people import Person, check_password, find_person, sample_people
 from stead.identity.server.site import Site
 from stead.identity.server.visit import SignedIn, Visit, open_visit
 
+_SLOWER = "Too many wrong passwords. Wait five minutes, then try again."
+_LATER = ("Retry-After", str(int(WINDOW)))
 _WRONG = "That name and password do not match."
 
 
@@ -31,9 +34,14 @@ def submit_login(site: Site, call: Call) -> Reply:
     except Refused as refused:
         return site.pages.refusal(refused)
     username = (call.form.one("username") or "").strip()
-    person = check_password(site.issuer.store, username, call.form.one("password") or "")
+    store, now = site.issuer.store, site.issuer.now()
+    if must_wait(store, username, call.place, now):
+        return _page(site, visit, username=username, error=_SLOWER, status=429).with_headers(_LATER)
+    person = check_password(store, username, call.form.one("password") or "")
     if person is None:
+        count_wrong(store, username, call.place, now)
         return _page(site, visit, username=username, error=_WRONG)
+    forgive(store, username, call.place)
     return _signed_in(site, visit, person)
 
 
@@ -52,11 +60,13 @@ def _hinted(site: Site, visit: Visit) -> str:
     return known.username if known else hint
 
 
-def _page(site: Site, visit: Visit, *, username: str | None = None, error: str | None = None) -> Reply:
+def _page(
+    site: Site, visit: Visit, *, username: str | None = None, error: str | None = None, status: int = 403
+) -> Reply:
     development = site.issuer.settings.development
     return site.pages.show(
         "login",
-        status=403 if error else 200,
+        status=status if error else 200,
         redirect_uri=visit.requested.redirect_uri,
         interaction=visit.interaction.id,
         csrf=csrf_token(site, "login", visit.cookie, visit.interaction.id),

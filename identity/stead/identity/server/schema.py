@@ -60,6 +60,15 @@ edges = Table(
     Column("joined_by", String, index=True),
 )
 
+# Wrong passwords, each until it is forgotten.
+guesses = Table(
+    "guesses",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("key", String, nullable=False, index=True),
+    Column("expires", Float, nullable=False),
+)
+
 sessions = Table(
     "sessions",
     metadata,

@@ -28,7 +28,7 @@ _EXPIRING = (
     schema.families,
     schema.sessions,
 )
-_SPENT = (schema.assertions, schema.proofs)
+_SPENT = (schema.assertions, schema.proofs, schema.guesses)
 
 
 def digest(credential: str) -> str:
