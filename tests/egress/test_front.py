@@ -10,6 +10,7 @@ from starlette.applications import Starlette
 from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 
+from stead.identity.errors import ConfigurationError
 from stead.identity.ingress import Operation
 from stead.identity.policy import Policy, declared
 from stead.identity.settings import Settings
@@ -146,3 +147,25 @@ async def test_an_exception_of_the_app_never_reaches_the_caller(serve: Any, buil
         reply = await client.get("/page")
     assert reply.status_code == 500
     assert "secret" not in reply.text
+
+
+async def test_a_rule_in_the_state_directory_takes_away_what_the_service_allows(
+    serve: Any, build: Any, issuer: Any, home: Any
+) -> None:
+    home.folder("policies").joinpath("portfolio-agent.yaml").write_text(
+        "- {id: shut, resource: portfolio.summary, when: 'principal.sub == \"alice\"', outcome: deny, reason: Not now.}"
+    )
+    async with running(serve, build) as (client, _):
+        alice = await client.post("/run", json=CALL, headers=token_of(issuer))
+        carol = await client.post("/run", json=CALL, headers=token_of(issuer, sub="carol"))
+    assert (alice.status_code, carol.status_code) == (403, 200)
+    assert "Not now." in alice.text
+
+
+def test_a_service_does_not_start_on_a_policy_with_a_mistake(build: Any, home: Any) -> None:
+    home.folder("policies").joinpath("portfolio-agent.yaml").write_text(
+        "- {id: shut, resource: portfolio.sumary, outcome: deny}"
+    )
+    with pytest.raises(ConfigurationError, match=r"portfolio-agent\.yaml: .*portfolio\.sumary") as mistake:
+        build("http://portfolio.example")
+    assert mistake.value.hint == "Did you mean portfolio.summary?"

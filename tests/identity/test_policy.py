@@ -138,6 +138,26 @@ def test_what_a_condition_sees() -> None:
     assert decide(Policy([rule(when)]), who, amount="1", list=[{"x": 1}]).allowed
 
 
+@pytest.mark.parametrize(
+    ("when", "applies"),
+    [
+        ('hour(now, "UTC") == 8', True),
+        ('hour(now, "Europe/Zurich") == 9', True),
+        ('hour(now, "Asia/Tokyo") == 8', False),
+        ('weekday(now, "UTC") == 5', True),
+    ],
+)
+def test_the_time_is_told_where_the_rule_says(when: str, applies: bool) -> None:
+    assert decide(Policy([rule(when)])).allowed is applies
+
+
+def test_a_zone_that_a_call_names_is_no_way_to_a_file() -> None:
+    policy = Policy([rule("hour(now, input.zone) == 8")])
+    assert decide(policy, zone="UTC").allowed
+    for zone in ("../../etc/passwd", "/etc/localtime", "", 7, None):
+        assert "could not be evaluated" in str(decide(policy, zone=zone).reason)
+
+
 def test_who_never_signed_in_signed_in_long_ago() -> None:
     fresh = rule("now - principal.auth_time > 300 || principal.acr != 'mfa'", Outcome.STEP_UP)
     assert decide(Policy([fresh])).outcome is Outcome.STEP_UP
@@ -312,6 +332,8 @@ def test_a_mistake_in_a_rule_is_found_when_it_is_read(text: str, message: str) -
         ("when: 'principal.claims.limt == 1'", "unknown claim: limt"),
         ("when: 'principal.claims[\"limt\"] == 1'", "claim: limt"),
         ("when: 'lenght(input) == 1'", "unknown function: lenght"),
+        ("when: 'hour(now, \"Europe/Zürich\") < 6'", "unknown time zone: Europe/Zürich"),
+        ("when: 'weekday(now, \"../etc\") < 6'", "unknown time zone"),
         ("hint: 1", "hint of rule r is not text"),
         ("params: [1]", "not a mapping"),
     ],

@@ -11,7 +11,7 @@ from stead.identity.dpop import ALGORITHMS
 from stead.identity.guard import MAX_BODY, EdgeGuard
 from stead.identity.ingress import Describe, Ingress
 from stead.identity.metadata import Ready, health_routes, jwks_route, protected_resource
-from stead.identity.policy import Policy
+from stead.identity.policy import Policy, narrowed
 from stead.identity.replies import Protocol, ProtocolOf, protocol_of
 from stead.identity.types import ASGIApp, Receive, Scope, Send
 from stead.identity.verifier import Verifier
@@ -42,7 +42,7 @@ def front(
         app,
         verifier=verifier,
         journal=workload.journal,
-        policy=policy,
+        policy=narrowed(policy, workload.name, workload.home.policies),
         describe=describe,
         audience=workload.url,
         scopes=scopes,

@@ -110,6 +110,11 @@ class Home:
         """The path of a SQLite database; its folder exists."""
         return self._folder("data") / f"{name}.db"
 
+    @property
+    def policies(self) -> Path:
+        """Where whoever runs the network puts rules of their own; not there unless they made it."""
+        return self.path / "policies"
+
     def folder(self, name: str) -> Path:
         """A folder of this name, made if need be."""
         return self._folder(name)

@@ -27,7 +27,7 @@ from stead.identity.errors import (
     NonceRequired,
     ProviderUnavailable,
 )
-from stead.identity.policy import Decision, Outcome, Policy
+from stead.identity.policy import Decides, Decision, Outcome
 from stead.identity.presented import Presented, Scheme
 from stead.identity.receipts import HEADER
 from stead.identity.replies import Protocol as WireProtocol
@@ -104,7 +104,7 @@ class Ingress:
         *,
         verifier: Verifier,
         journal: IngressJournal,
-        policy: Policy,
+        policy: Decides,
         describe: Describe,
         audience: str,
         scopes: Iterable[str] = (),

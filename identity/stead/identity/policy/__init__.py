@@ -3,8 +3,9 @@
 Knows principals and CEL; nothing of HTTP, of tokens or of where a decision is recorded.
 """
 
-from stead.identity.policy.decision import Decision
+from stead.identity.policy.decision import Decides, Decision
 from stead.identity.policy.engine import Policy
+from stead.identity.policy.narrowing import Narrowed, narrowed
 from stead.identity.policy.rules import Outcome, Rule, declared
 
-__all__ = ["Decision", "Outcome", "Policy", "Rule", "declared"]
+__all__ = ["Decides", "Decision", "Narrowed", "Outcome", "Policy", "Rule", "declared", "narrowed"]

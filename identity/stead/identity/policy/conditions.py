@@ -1,7 +1,8 @@
 """Conditions in CEL: compiled once, checked for typing mistakes, and what they can see.
 
-`principal` {sub, iss, grant, scopes, roles, actor, chain, acr, auth_time, client_id, claims}, `resource`, `action`,
-`input`, and `now` in whole seconds. `decimal(text)` makes amounts comparable without the errors of binary fractions.
+`principal` {sub, iss, grant, scopes, roles, groups, actor, chain, chain_from, bound, acr, amr, auth_time, client_id,
+claims}, `resource`, `action`, `input`, and `now` in whole seconds. `decimal(text)` makes amounts comparable without the
+errors of binary fractions; `hour(now, zone)` and `weekday(now, zone)` tell the time somewhere.
 """
 
 import re
@@ -13,16 +14,18 @@ from typing import Any
 import cel
 
 from stead.identity.errors import ConfigurationError
+from stead.identity.policy.hours import check_zones, hour, weekday
 from stead.identity.policy.rules import Rule, check_names
 from stead.identity.values import Principal
 
 VARIABLES = frozenset({"principal", "resource", "action", "input", "now"})
 MEMBERS = frozenset(
-    {"sub", "iss", "grant", "scopes", "roles", "actor", "chain", "acr", "auth_time", "client_id", "claims"}
+    {"sub", "iss", "grant", "scopes", "roles", "groups", "actor", "chain", "chain_from", "bound"}
+    | {"acr", "amr", "auth_time", "client_id", "claims"}
 )
 _TIME_PARTS = "FullYear Month DayOfYear DayOfMonth Date DayOfWeek Hours Minutes Seconds Milliseconds"
 _FUNCTIONS = frozenset(
-    {"decimal", "size", "contains", "startsWith", "endsWith", "matches", "timestamp", "duration"}
+    {"decimal", "hour", "weekday", "size", "contains", "startsWith", "endsWith", "matches", "timestamp", "duration"}
     | {"int", "uint", "double", "string", "bytes", "type", "dyn"}
     | {f"get{part}" for part in _TIME_PARTS.split(" ")}
 )
@@ -66,6 +69,7 @@ def compile_condition(rule: Rule, known_claims: Collection[str] | None) -> Condi
     named = [name for name in program.functions() if name.isidentifier() and not name.startswith("_")]
     check_names("function", named, _FUNCTIONS, rule.id)
     check_names("member of principal", _MEMBER.findall(bare), MEMBERS, rule.id)
+    check_zones(rule.when, rule.id)
     if known_claims is not None:
         check_names("claim", _claims(rule.when, bare), known_claims, rule.id)
     return Condition(program, "input" in variables, is_settled=not variables & {"input", "now"})
@@ -75,6 +79,8 @@ def context_of(principal: Principal) -> Any:
     """What conditions see of `principal`. Raises `ValueError` where a claim cannot be represented."""
     context = cel.Context()
     context.add_function("decimal", decimal)
+    context.add_function("hour", hour)
+    context.add_function("weekday", weekday)
     context.add_variable("principal", describe(principal))
     return context
 
@@ -89,9 +95,13 @@ def describe(principal: Principal) -> dict[str, Any]:
         "grant": principal.grant.value,
         "scopes": sorted(principal.scopes),
         "roles": claims.get("roles") or [],
+        "groups": claims.get("groups") or [],
         "actor": "" if principal.actor is None else principal.actor.subject,
         "chain": list(principal.chain),
+        "chain_from": principal.chain_from,
+        "bound": principal.bound,
         "acr": acr if isinstance(acr, str) else "",
+        "amr": claims.get("amr") or [],
         "auth_time": int(auth_time) if isinstance(auth_time, int | float) else 0,
         "client_id": principal.client_id,
         "claims": dict(claims),

@@ -3,10 +3,11 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Protocol
 
 from stead.identity.errors import AccessDenied, ConsentRequired, IdentityError, InsufficientScope, StepUpRequired
 from stead.identity.policy.rules import Outcome
+from stead.identity.values import Principal
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,3 +45,13 @@ class Decision:
         return {
             name: self.params[name] for name in ("scope", "acr_values", "max_age", "provider") if name in self.params
         }
+
+
+class Decides(Protocol):
+    """Whatever answers whether a principal may do something."""
+
+    def decide(
+        self, principal: Principal, resource: str, action: str, input: Mapping[str, Any], now: float
+    ) -> Decision:
+        """The decision on `action` on `resource` with `input`. Never raises: the undecidable is denied."""
+        ...

@@ -91,6 +91,11 @@ class Policy:
         """
         return cls(read_rules(source), known_resources, known_claims)
 
+    @property
+    def resources(self) -> frozenset[str]:
+        """Every resource that is known here, or that a rule names."""
+        return frozenset(self._by_resource)
+
     def extended(self, rules: Iterable[Rule]) -> "Policy":
         """This policy with more rules. Raises `ConfigurationError`."""
         return Policy((*self.rules, *rules), self._known_resources, self._known_claims)

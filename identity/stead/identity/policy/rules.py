@@ -30,6 +30,12 @@ class Outcome(StrEnum):
 
 
 _BY_STRENGTH = tuple(Outcome)
+_PARAMS: Mapping[Outcome, Mapping[str, type]] = {
+    Outcome.ALLOW: {},
+    Outcome.CONSENT: {"provider": str},
+    Outcome.STEP_UP: {"acr_values": str, "max_age": int},
+    Outcome.DENY: {"scope": str},
+}
 _MEMBERS = ("id", "resource", "when", "outcome", "reason", "hint", "params")
 
 
@@ -38,7 +44,7 @@ class Rule:
     """One rule: for these resources, when this CEL condition holds, this outcome.
 
     `reason` and `hint` are sentences for the person. `params` go with the outcome: `acr_values` and `max_age` of a
-    step-up, `provider` of a consent; of an allow rule `grant` and `scopes`, which tell a refusal what was missing.
+    step-up, `provider` of a consent; of a declared rule `grant` and `scopes`, which tell a refusal what was missing.
     """
 
     id: str
@@ -105,9 +111,6 @@ def _read_rule(entry: object) -> Rule:
     check_names("member", (str(member) for member in entry), _MEMBERS, name)
     outcome = entry.get("outcome")
     check_names("outcome", [str(outcome)], [known.value for known in Outcome], name)
-    params = entry.get("params") or {}
-    if not isinstance(params, Mapping):
-        raise ConfigurationError(f"The params of rule {name} are not a mapping.")
     return Rule(
         id=name,
         resources=_read_resources(entry.get("resource"), name),
@@ -115,7 +118,7 @@ def _read_rule(entry: object) -> Rule:
         when=_read_condition(entry.get("when", True), name),
         reason=_read_text(entry, "reason"),
         hint=_read_text(entry, "hint"),
-        params=MappingProxyType(dict(params)),
+        params=_read_params(entry.get("params"), Outcome(str(outcome)), name),
     )
 
 
@@ -124,6 +127,19 @@ def _read_resources(value: object, rule: str) -> tuple[str, ...]:
     if not isinstance(resources, list) or not resources or not all(isinstance(item, str) for item in resources):
         raise ConfigurationError(f"Rule {rule} names no resource.", hint='A name, a list of names, or "*".')
     return tuple(resources)
+
+
+def _read_params(value: object, outcome: Outcome, rule: str) -> Mapping[str, Any]:
+    params = {} if value is None else value
+    if not isinstance(params, Mapping):
+        raise ConfigurationError(f"The params of rule {rule} are not a mapping.")
+    known = _PARAMS[outcome]
+    check_names(f"param of {outcome}", (str(param) for param in params), known, rule)
+    for param, given in params.items():
+        if type(given) is not known[param] or given == "" or (isinstance(given, int) and given < 0):
+            wanted = "text" if known[param] is str else "a whole number of seconds"
+            raise ConfigurationError(f"The param {param} of rule {rule} is not {wanted}.")
+    return MappingProxyType(dict(params))
 
 
 def _read_condition(value: object, rule: str) -> str:
