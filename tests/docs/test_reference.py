@@ -28,7 +28,7 @@ SOURCES = [
 CODE_OF_A_CLASS = re.compile(r'^    code(?:: ClassVar\[str\])? = "([a-z_]+)"', re.MULTILINE)
 CODE_OF_A_CALL = re.compile(r'\b(?:Refused|refused|failed)\(\s*"([a-z_]+)"')
 CODE_OF_AN_ENDING = re.compile(r'\b_error\((?:FAILED|REJECTED|CANCELED), "([a-z_]+)"')
-NAMED_TEST = re.compile(r"`(tests/[\w/]+\.py)::(test_\w+)`")
+NAMED_TEST = re.compile(r"`(tests/[\w/]+\.py)::(?:Test\w+::)?(test_\w+)`")
 
 
 def _page(name: str) -> str:

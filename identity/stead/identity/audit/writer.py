@@ -12,7 +12,7 @@ from stead.identity.audit.chain import ChainFile
 from stead.identity.audit.errors import AuditUnavailable
 from stead.identity.audit.segments import MAX_SEGMENT
 
-GROUP = 0.005
+GROUP = 0.02
 """Seconds that lines wait for company before they are written, when nobody waits for them."""
 
 MAX_BACKLOG = 50_000
