@@ -18,6 +18,7 @@ registry_app = typer.Typer(help="What the broker may plan with.", no_args_is_hel
 vault_app = typer.Typer(help="Secrets at rest.", no_args_is_help=True)
 token_app = typer.Typer(help="Tokens.", no_args_is_help=True)
 config_app = typer.Typer(help="What is set in the state directory and the environment.", no_args_is_help=True)
+policy_app = typer.Typer(help="Policies: why they decide as they do, and their tests.", no_args_is_help=True)
 idp_app = typer.Typer(help="Another identity provider in place of the embedded one.", no_args_is_help=True)
 app.add_typer(trail_app, name="trail")
 app.add_typer(agents_app, name="agents")
@@ -26,6 +27,7 @@ app.add_typer(token_app, name="token")
 app.add_typer(config_app, name="config")
 app.add_typer(vault_app, name="vault")
 app.add_typer(idp_app, name="idp")
+app.add_typer(policy_app, name="policy")
 
 As = Annotated[str, typer.Option("--as", metavar="USER", help="The sample person who signs in.")]
 
@@ -312,3 +314,34 @@ def idp_setup(
     from stead.demo.cli import idp
 
     idp.setup(product, issuer, Path(out), json=json)
+
+
+@policy_app.command("check")
+def policy_check(
+    file: Annotated[str, typer.Argument(metavar="FILE", help="The policy.")],
+    *,
+    principal: Annotated[str, typer.Option("--principal", metavar="FILE", help="Who asks, as JSON: sub, scopes, …")],
+    resource: Annotated[str, typer.Option("--resource", metavar="NAME", help="The skill or tool.")],
+    action: Annotated[str, typer.Option("--action", metavar="METHOD")] = "SendMessage",
+    given: Annotated[str, typer.Option("--input", metavar="JSON", help="What it is asked with.")] = "{}",
+    json: AsJson = False,
+) -> None:
+    """Explain a decision rule by rule."""
+    from pathlib import Path
+
+    from stead.demo.cli import policy
+
+    raise typer.Exit(policy.check(Path(file), Path(principal), resource, action, given, json=json))
+
+
+@policy_app.command("test")
+def policy_test(
+    files: Annotated[list[str], typer.Argument(metavar="FILE...", help="Policies that bring tests along.")],
+    json: AsJson = False,
+) -> None:
+    """Run the tests that policies bring along, and name the rules that none of them tries."""
+    from pathlib import Path
+
+    from stead.demo.cli import policy
+
+    raise typer.Exit(policy.test([Path(file) for file in files], json=json))

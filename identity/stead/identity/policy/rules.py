@@ -92,7 +92,8 @@ def _quoted(text: str) -> str:
 
 def _read_yaml(text: str) -> list[Any]:
     try:
-        entries = yaml.safe_load(text)
+        # The first document; a second one holds the policy's own tests (`cases`).
+        entries = next(iter(yaml.safe_load_all(text)), None)
     except yaml.YAMLError as error:
         line = getattr(getattr(error, "problem_mark", None), "line", None)
         where = "" if line is None else f" Look at line {line + 1}."
