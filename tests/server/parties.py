@@ -143,3 +143,8 @@ def answered(response: httpx.Response) -> dict[str, str]:
 def claims_of(token: str) -> dict[str, Any]:
     payload = token.split(".")[1]
     return dict(json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4))))
+
+
+def header_of(token: str) -> dict[str, Any]:
+    head = token.split(".", maxsplit=1)[0]
+    return dict(json.loads(base64.urlsafe_b64decode(head + "=" * (-len(head) % 4))))

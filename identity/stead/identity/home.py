@@ -61,6 +61,10 @@ class Home:
         self._write("network.json", json.dumps(asdict(network), indent=2).encode())
         self.__dict__.pop("network", None)
 
+    def write(self, name: str, content: bytes) -> None:
+        """Puts a file of this name in the place of what was there, whole or not at all, for us alone to read."""
+        self._write(name, content)
+
     def key(self, name: str) -> ECKey:
         """The ES256 key of a workload or issuer, with its thumbprint as `kid`; made at the first call."""
         stored = self._once(f"keys/{name}.json", _new_key)

@@ -316,6 +316,18 @@ def idp_setup(
     idp.setup(product, issuer, Path(out), json=json)
 
 
+@idp_app.command("rotate-keys")
+def idp_rotate_keys(
+    which: Annotated[str, typer.Argument(metavar="NAME", help="corporate or bank")] = "corporate",
+    at_once: Annotated[bool, typer.Option("--now", help="A key got lost: what the old ones signed is void.")] = False,
+    json: AsJson = False,
+) -> None:
+    """Have the embedded provider sign with another key: after ten minutes, when everybody can know it."""
+    from stead.demo.cli import idp
+
+    idp.rotate_keys(which, at_once=at_once, json=json)
+
+
 @policy_app.command("check")
 def policy_check(
     file: Annotated[str, typer.Argument(metavar="FILE", help="The policy.")],

@@ -2,6 +2,7 @@
 
 import json as jsonlib
 from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 
 import yaml
@@ -10,8 +11,10 @@ from stead.demo.cli.output import emit, say, tell
 from stead.demo.idp import keycloak
 from stead.demo.idp.demand import Demand, demand_of
 from stead.demo.network.addresses import network_of
+from stead.identity.clock import system_clock
 from stead.identity.errors import InvalidRequest
 from stead.identity.home import Home
+from stead.identity.server.keyring import KeyRing
 from stead.identity.types import Json
 
 Files = Mapping[str, str]
@@ -47,3 +50,15 @@ def _yaml(demand: Demand, issuer: str) -> str:
 
 
 _PRODUCTS: Mapping[str, Callable[[Demand, str], Files]] = {"keycloak": _keycloak}
+
+
+def rotate_keys(which: str, *, at_once: bool, json: bool) -> None:
+    """Makes the next signing key of an embedded provider."""
+    if which not in ("corporate", "bank"):
+        raise InvalidRequest(f"There is no embedded provider {which!r}.", hint="There are corporate and bank.")
+    made = KeyRing(Home.current(), f"issuer-{which}").rotate(system_clock(), at_once=at_once)
+    since = datetime.fromtimestamp(made.since, UTC).strftime("%H:%M:%S UTC")
+    if json:
+        emit({"key": made.name, "since": made.since, "at_once": at_once})
+    else:
+        say(f"{made.name} signs from {since}.")

@@ -5,8 +5,9 @@ from functools import cached_property
 
 from joserfc.jwk import ECKey
 
-from stead.identity.jwks import Keys, load_keys
+from stead.identity.jwks import Keys
 from stead.identity.nonces import Nonces
+from stead.identity.server.keyring import KeyRing
 from stead.identity.server.settings import ServerSettings
 from stead.identity.server.store import Store
 from stead.identity.types import Json
@@ -20,19 +21,24 @@ class Issuer:
     store: Store
 
     @cached_property
+    def ring(self) -> KeyRing:
+        """The signing keys, over time."""
+        return KeyRing(self.settings.home, self.settings.key_name)
+
+    @property
     def key(self) -> ECKey:
-        """The key that signs everything this issuer says."""
-        return self.settings.home.key(self.settings.key_name)
+        """The key that signs everything this issuer says now."""
+        return self.ring.signing(self.now())
 
-    @cached_property
+    @property
     def keys(self) -> Keys:
-        """The public half, for checking what comes back."""
-        return load_keys(self.jwks)
+        """The public halves, for checking what comes back."""
+        return self.ring.own()
 
-    @cached_property
+    @property
     def jwks(self) -> Json:
-        """The published document: no private member (RFC 7517 s5)."""
-        return {"keys": [{**self.key.as_dict(private=False), "alg": "ES256", "use": "sig"}]}
+        """The published document."""
+        return self.ring.published(self.now())
 
     @cached_property
     def nonces(self) -> Nonces | None:
