@@ -91,6 +91,14 @@ def plan(
     raise typer.Exit(run(goal, person, json=json))
 
 
+@app.command()
+def doctor(json: AsJson = False) -> None:
+    """Say what is wrong and how to mend it, and how soon a revoked token stops."""
+    from stead.demo.cli import doctor as examination
+
+    raise typer.Exit(examination.examine(json=json))
+
+
 @trail_app.command("show")
 def trail_show(
     task: Annotated[str | None, typer.Argument(help="The task; without it, the newest one.")] = None,

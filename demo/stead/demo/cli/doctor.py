@@ -1,0 +1,167 @@
+"""`stead doctor`: what is wrong with a network, how to mend it, and how soon a revoked token stops, issuer by issuer.
+
+Every finding comes from looking: at files, at addresses, at what issuers publish. Nothing is changed.
+"""
+
+import asyncio
+import stat
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import asdict, dataclass
+from email.utils import parsedate_to_datetime
+from pathlib import Path
+
+import httpx
+
+from stead.demo.cli.output import emit, say
+from stead.demo.network.addresses import addresses
+from stead.identity.clock import SKEW, system_clock
+from stead.identity.driver import bare_client, drive
+from stead.identity.errors import IdentityError
+from stead.identity.flows.discovery import Metadata, discover, fetch_keys
+from stead.identity.home import Home, Network
+from stead.identity.issuer_settings import IssuerSettings
+from stead.identity.jwks import algorithms_of, load_keys
+from stead.identity.settings import Settings
+from stead.identity.signals.feed import place_of
+
+_GRANTS = {
+    "rfc8693": "urn:ietf:params:oauth:grant-type:token-exchange",
+    "entra": "urn:ietf:params:oauth:grant-type:jwt-bearer",
+    "id-jag": "urn:ietf:params:oauth:grant-type:jwt-bearer",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that was looked at. `good` is False for what has to be mended; then `hint` says how."""
+
+    what: str
+    good: bool
+    told: str
+    hint: str | None = None
+
+
+def examine(*, json: bool) -> int:
+    """Looks at everything. 0 where all is well, else 1."""
+    findings = asyncio.run(_examined(Home.current()))
+    if json:
+        emit({"findings": [asdict(one) for one in findings]})
+    else:
+        for one in findings:
+            say(f"{'ok ' if one.good else 'BAD'}  {one.what}: {one.told}" + (f"  → {one.hint}" if one.hint else ""))
+    return 0 if all(one.good for one in findings) else 1
+
+
+async def _examined(home: Home) -> list[Finding]:
+    findings = [*_files(home)]
+    try:
+        settings, network = Settings.load(home), home.network
+    except IdentityError as error:
+        return [*findings, Finding("settings and addresses", False, error.description, error.hint)]
+    findings.append(Finding("settings and addresses", True, "readable"))
+    async with bare_client(5) as http:
+        findings += [one async for one in _services(http, settings, network)]
+        for described in _issuers(settings, network):
+            findings += await _issuer(http, described)
+    return findings
+
+
+def _files(home: Home) -> Iterator[Finding]:
+    if not home.path.exists():
+        yield Finding("state directory", False, f"{home.path} is not there", "Start the network once: stead demo")
+        return
+    for path in (home.path, *sorted((home.path / "keys").glob("*")), *sorted((home.path / "secrets").glob("*"))):
+        mode = stat.S_IMODE(path.stat().st_mode)
+        if mode & 0o077:
+            others = f"others may read it ({mode:o})"
+            yield Finding(str(path.relative_to(home.path.parent)), False, others, f"chmod go-rwx {path}")
+    yield _writable(home.path / "audit")
+
+
+def _writable(folder: Path) -> Finding:
+    probe = folder / ".doctor"
+    try:
+        probe.write_bytes(b"")
+        probe.unlink()
+    except OSError as error:
+        return Finding("audit", False, str(error.strerror), "Nothing with effects is done that cannot be recorded.")
+    return Finding("audit", True, "can be written")
+
+
+async def _services(http: httpx.AsyncClient, settings: Settings, network: Network) -> AsyncIterator[Finding]:
+    replaced = {"corporate_idp": settings.issuer, "bank_idp": settings.bank}
+    for place, url in addresses(network):
+        if replaced.get(place) not in (None, url):
+            continue
+        try:
+            ready = (await http.get(f"{url}/readyz")).status_code == 200
+        except httpx.HTTPError:
+            yield Finding(place, False, f"nobody answers at {url}", "Start it: stead demo, or stead serve")
+        else:
+            hint = None if ready else "Look at its log."
+            yield Finding(place, ready, f"{'ready' if ready else 'not ready'} at {url}", hint)
+
+
+def _issuers(settings: Settings, network: Network) -> list[IssuerSettings]:
+    """Every issuer that somebody of the network trusts or asks."""
+    own, bank = settings.issuer or network.corporate_idp, settings.bank or network.bank_idp
+    names = dict.fromkeys((own, *(each.issuer for each in settings.issuers), bank))
+    return [settings.described(name) for name in names]
+
+
+async def _issuer(http: httpx.AsyncClient, described: IssuerSettings) -> list[Finding]:
+    name = described.issuer
+    try:
+        metadata = await drive(discover(name), http)
+        keys = load_keys(await drive(fetch_keys(metadata), http))
+    except IdentityError as error:
+        return [Finding(name, False, error.description, error.hint)]
+    usable = [key for key in keys.values() if algorithms_of(key) & set(described.algorithms)]
+    algorithms = ", ".join(described.algorithms)
+    return [
+        Finding(
+            name, bool(usable), f"{len(usable)} of {len(keys)} keys sign with {algorithms}", _fitting(bool(usable))
+        ),
+        _dialect(metadata, described),
+        await _clock(http, metadata),
+        _revocation(metadata, described),
+    ]
+
+
+def _fitting(usable: bool) -> str | None:
+    return None if usable else "Set `algorithms` of this issuer to what it signs with."
+
+
+def _dialect(metadata: Metadata, described: IssuerSettings) -> Finding:
+    grant, offered = _GRANTS[described.dialect], metadata.document.get("grant_types_supported")
+    what = f"{described.issuer}, on behalf of people"
+    if not isinstance(offered, list):
+        return Finding(what, True, f"it does not say whether it knows {described.dialect}")
+    known = grant in offered
+    if not known and described.dialect == "rfc8693" and "authorization_code" in offered and len(offered) < 3:
+        return Finding(what, True, "people sign in there and approve; nothing is exchanged")
+    return Finding(
+        what, known, f"{described.dialect} is {'' if known else 'not '}offered", None if known else "Set `dialect`."
+    )
+
+
+async def _clock(http: httpx.AsyncClient, metadata: Metadata) -> Finding:
+    what = f"{metadata.issuer}, clock"
+    try:
+        said = (await http.get(metadata.endpoint("jwks_uri"))).headers["date"]
+        off = parsedate_to_datetime(said).timestamp() - system_clock()
+    except (httpx.HTTPError, KeyError, ValueError):
+        return Finding(what, True, "it does not say what time it has")
+    good = abs(off) <= SKEW
+    return Finding(
+        what, good, f"{off:+.0f} s from ours", None if good else "Set the clocks: tokens seem early or late."
+    )
+
+
+def _revocation(metadata: Metadata, described: IssuerSettings) -> Finding:
+    what = f"{described.issuer}, a revoked token"
+    if place_of(metadata) is not None:
+        return Finding(what, True, "is refused within 5 s: the issuer has a feed, and every service follows it")
+    return Finding(
+        what, True, f"is good until it runs out, {described.max_lifetime:.0f} s at most: the issuer has no feed"
+    )
