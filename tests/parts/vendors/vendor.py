@@ -6,6 +6,7 @@ import hashlib
 import secrets
 import socket
 import time
+from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -38,7 +39,7 @@ class Refused(Exception):
 
 
 @dataclass
-class Vendor:
+class Vendor(ABC):
     """One tenant. `secrets` are its clients', `trouble` what goes wrong next for a scope: consent, mfa, down."""
 
     origin: str = ""
@@ -52,17 +53,21 @@ class Vendor:
     """Of metadata, keys, authorization and token endpoint."""
 
     @property
+    @abstractmethod
     def issuer(self) -> str:
-        raise NotImplementedError
+        """Its name."""
 
+    @abstractmethod
     def token(self, client: str, form: dict[str, str]) -> Json:
-        raise NotImplementedError
+        """The answer of its token endpoint. Raises `Refused`."""
 
+    @abstractmethod
     def client_refused(self) -> Refused:
-        raise NotImplementedError
+        """How it refuses a client."""
 
+    @abstractmethod
     def grant_refused(self, why: str) -> Refused:
-        raise NotImplementedError
+        """How it refuses a grant."""
 
     def published(self) -> Json:
         """The key as this vendor publishes it."""
