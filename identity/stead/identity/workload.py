@@ -279,8 +279,8 @@ class Workload:
         """A call that belongs to a hop already told: polls, subscriptions, lists. Identity, but no record."""
         return self._hops.detail(target)
 
-    async def exchange(self, target: Target, principal: Principal) -> AccessToken:
-        """The token for `target` in the stead of `principal`. Raises the `GrantRefused` family."""
+    async def exchange(self, target: Target, principal: Principal | None) -> AccessToken:
+        """The token for `target`, by OBO in the stead of `principal`. Raises the `GrantRefused` family."""
         return await self._at_work.tokens.obtain(target, principal)
 
     async def metadata(self, issuer: str | None = None) -> Metadata:

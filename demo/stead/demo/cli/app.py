@@ -365,3 +365,20 @@ def policy_test(
     from stead.demo.cli import policy
 
     raise typer.Exit(policy.test([Path(file) for file in files], json=json))
+
+
+@policy_app.command("serve")
+def policy_serve(
+    file: Annotated[str, typer.Argument(metavar="FILE", help="The policy.")],
+    *,
+    url: Annotated[
+        str | None, typer.Option("--url", help="Where; the decision point of the settings if not said.")
+    ] = None,
+    public: Annotated[bool, typer.Option("--public", help="Allow an address that is not loopback.")] = False,
+) -> None:
+    """Answer by a policy whoever may ask, over OpenID AuthZEN."""
+    from pathlib import Path
+
+    from stead.demo.cli import decisions
+
+    decisions.serve(Path(file), url, public=public)

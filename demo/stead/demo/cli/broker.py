@@ -1,12 +1,14 @@
 """The broker as the command line meets it: an A2A agent that streams a task."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager, suppress
 from typing import Any
 from uuid import uuid4
 
 import httpx
 from a2a.client import A2ACardResolver, ClientConfig, create_client
 from a2a.client.client import Client
+from a2a.client.errors import A2AClientError
 from a2a.helpers import get_data_parts, get_text_parts, new_data_part, new_text_part
 from a2a.types import (
     CancelTaskRequest,
@@ -22,7 +24,7 @@ from a2a.types import (
 from a2a.utils.errors import UnsupportedOperationError
 
 from stead.demo.cli.session import Session
-from stead.identity.errors import AccessDenied, ProviderUnavailable
+from stead.identity.errors import AccessDenied, IdentityError, ProviderUnavailable
 
 TERMINAL = {
     TaskState.TASK_STATE_COMPLETED,
@@ -48,7 +50,8 @@ class Broker:
 
     async def _connected(self) -> Client:
         if self._client is None:
-            card = await A2ACardResolver(self._http, self._session.home.network.broker).get_agent_card()
+            with _told():
+                card = await A2ACardResolver(self._http, self._session.home.network.broker).get_agent_card()
             self._client = await create_client(card, ClientConfig(httpx_client=self._http))
         return self._client
 
@@ -83,43 +86,58 @@ class Broker:
     async def _message(self, message: Message) -> AsyncIterator[Task]:
         client = await self._connected()
         task = Task()
-        try:
+        with _told():
             async for event in client.send_message(SendMessageRequest(message=message)):
                 task = _applied(task, event)
                 yield task
-        except httpx.HTTPStatusError as error:
-            raise _refusal(error.response) from None
-        except httpx.HTTPError as error:
-            raise ProviderUnavailable("The broker cannot be reached.", hint="Does the demo run?") from error
 
     async def watch(self, task: str) -> AsyncIterator[Task]:
         """Follows a task that is there already; nothing when it has ended meanwhile (A2A s3.1.6)."""
         client = await self._connected()
         seen = Task()
-        try:
+        with _told(), suppress(UnsupportedOperationError):
             async for event in client.subscribe(SubscribeToTaskRequest(id=task)):
                 seen = _applied(seen, event)
                 yield seen
-        except UnsupportedOperationError:
-            return
 
     async def task(self, task: str) -> Task:
         """A task as it stands."""
         client = await self._connected()
-        return await client.get_task(GetTaskRequest(id=task))
+        with _told():
+            return await client.get_task(GetTaskRequest(id=task))
 
     async def cancel(self, task: str) -> Task:
         """Ends a task."""
         client = await self._connected()
-        return await client.cancel_task(CancelTaskRequest(id=task))
+        with _told():
+            return await client.cancel_task(CancelTaskRequest(id=task))
 
     async def close(self) -> None:
         """Closes its connections."""
         await self._http.aclose()
 
 
-def _refusal(reply: httpx.Response) -> AccessDenied:
-    return AccessDenied(f"The broker answered {reply.status_code}.", hint=reply.headers.get("www-authenticate"))
+@contextmanager
+def _told() -> Iterator[None]:
+    """What the SDK makes of a failed call, as what the broker said; or as its silence."""
+    try:
+        yield
+    except (A2AClientError, httpx.HTTPError) as failure:
+        cause = failure if isinstance(failure, httpx.HTTPError) else failure.__cause__
+        if isinstance(cause, httpx.HTTPStatusError):
+            raise _refusal(cause.response) from None
+        raise ProviderUnavailable("The broker cannot be reached.", hint="Does the demo run?") from failure
+
+
+def _refusal(reply: httpx.Response) -> IdentityError:
+    """Its own words, where it gives any."""
+    kind = ProviderUnavailable if reply.status_code >= 500 else AccessDenied
+    try:
+        error = reply.json()["error"]
+        details = error.get("data") or [{}]
+        return kind(str(error["message"]), hint=details[0].get("hint"))
+    except (ValueError, LookupError, TypeError, AttributeError):
+        return kind(f"The broker answered {reply.status_code}.", hint=reply.headers.get("www-authenticate"))
 
 
 def _applied(task: Task, event: StreamResponse) -> Task:

@@ -4,6 +4,7 @@ What stands here is who may do what, and who may call whom: the roles that entit
 network. Nothing of it is known to the services themselves.
 """
 
+from stead.identity.decision_settings import DecisionPointSettings
 from stead.identity.home import Home, Network
 from stead.identity.samples import BANK_NAME, PERSONS, Person
 from stead.identity.server import (
@@ -21,6 +22,9 @@ from stead.identity.server import (
 )
 from stead.identity.settings import Settings
 from stead.identity.types import ASGIApp
+
+DECISIONS = "decisions"
+"""What `stead policy serve` is called."""
 
 _WORKLOADS = {
     "broker": "Agent Broker",
@@ -48,7 +52,7 @@ def corporate(home: Home, url: str) -> ASGIApp:
         proof_nonces=wanted.dpop_nonce,
         workloads={client_id: workload.trusted() for client_id, workload in wanted.workloads.items()},
     )
-    seed(settings, corporate_seed(home, home.network, url))
+    seed(settings, corporate_seed(home, home.network, url, wanted.decision_point))
     return authorization_server(settings)
 
 
@@ -69,13 +73,14 @@ def bank(home: Home, url: str) -> ASGIApp:
     return authorization_server(settings)
 
 
-def corporate_seed(home: Home, network: Network, issuer: str) -> Seed:
-    """Everything the company's provider starts with."""
+def corporate_seed(home: Home, network: Network, issuer: str, decisions: DecisionPointSettings | None = None) -> Seed:
+    """Everything the company's provider starts with; a decision point is an audience that every workload may ask."""
+    asking = _deciding(home, decisions)
     return Seed(
         persons=tuple(_employee(person) for person in PERSONS),
-        clients=_corporate_clients(home, network),
-        audiences=_corporate_audiences(network, issuer),
-        edges=(*_login_edges(network, issuer), *_call_edges(network), *_audit_edges(network)),
+        clients=(*_corporate_clients(home, network), *asking.clients),
+        audiences=(*_corporate_audiences(network, issuer), *asking.audiences),
+        edges=(*_login_edges(network, issuer), *_call_edges(network), *_audit_edges(network), *asking.edges),
     )
 
 
@@ -184,6 +189,20 @@ def _call_edges(network: Network) -> tuple[SeedEdge, ...]:
         SeedEdge("transfer-agent", network.broker, ("task:notify",), "s2s"),
         SeedEdge("broker", servers["holdings"], ("tools:list",), "s2s"),
         SeedEdge("broker", servers["quotes"], ("tools:list",), "s2s"),
+    )
+
+
+def _deciding(home: Home, point: DecisionPointSettings | None) -> Seed:
+    """One that is shown tokens of ours."""
+    if point is None or not point.scopes:
+        return Seed()
+    audience = point.audience or point.url
+    client = SeedClient(DECISIONS, "Decision point", home.key(DECISIONS))
+    scopes: dict[str, tuple[str, ...]] = dict.fromkeys(point.scopes, ())
+    return Seed(
+        clients=(client,),
+        audiences=(SeedAudience(audience, client.name, scopes, DECISIONS),),
+        edges=(SeedEdge("*", audience, point.scopes, "s2s"),),
     )
 
 

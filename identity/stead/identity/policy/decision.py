@@ -5,9 +5,19 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, Protocol
 
-from stead.identity.errors import AccessDenied, ConsentRequired, IdentityError, InsufficientScope, StepUpRequired
+from stead.identity.errors import (
+    AccessDenied,
+    ConsentRequired,
+    IdentityError,
+    InsufficientScope,
+    ProviderUnavailable,
+    StepUpRequired,
+)
 from stead.identity.policy.rules import Outcome
 from stead.identity.values import Principal
+
+UNAVAILABLE = "unavailable"
+"""The param of a refusal that stands only for want of an answer: it may be asked for again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +49,8 @@ class Decision:
             return StepUpRequired
         if self.outcome is Outcome.CONSENT:
             return ConsentRequired
+        if UNAVAILABLE in self.params:
+            return ProviderUnavailable
         return InsufficientScope if "scope" in self.params else AccessDenied
 
     def _details(self) -> dict[str, Any]:

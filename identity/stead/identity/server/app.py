@@ -10,6 +10,7 @@ from starlette.requests import Request as HttpRequest
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
+from stead.identity.flows.authzen import EVALUATION, EVALUATIONS, WELL_KNOWN
 from stead.identity.server.admin import add_audience, list_edges, remove_audience
 from stead.identity.server.authorization_code import CodeGrant, RequiredChallenge
 from stead.identity.server.authorize import authorize
@@ -19,9 +20,9 @@ from stead.identity.server.client_credentials import ServiceGrant
 from stead.identity.server.client_keys import client_keys
 from stead.identity.server.consent import show_consent, submit_consent
 from stead.identity.server.core import Core, redact_authlib
-from stead.identity.server.discovery import jwks, metadata
+from stead.identity.server.discovery import decision_metadata, jwks, metadata
 from stead.identity.server.errors import Refused
-from stead.identity.server.evaluations import evaluate
+from stead.identity.server.evaluations import evaluate, evaluate_all
 from stead.identity.server.grants_in import InwardGrant
 from stead.identity.server.grants_out import OutwardGrant
 from stead.identity.server.intake import read_call, require_form
@@ -49,6 +50,7 @@ log = logging.getLogger(__name__)
 _GET: tuple[tuple[str, Endpoint], ...] = (
     ("/.well-known/openid-configuration", metadata),
     ("/.well-known/oauth-authorization-server", metadata),
+    (WELL_KNOWN, decision_metadata),
     ("/jwks", jwks),
     ("/client-keys", client_keys),
     ("/authorize", authorize),
@@ -72,7 +74,8 @@ _OTHER: tuple[tuple[str, str, Endpoint], ...] = (
     ("POST", "/register", register),
     ("POST", "/admin/audiences", add_audience),
     ("DELETE", "/admin/audiences", remove_audience),
-    ("POST", "/access/v1/evaluations", evaluate),
+    ("POST", EVALUATION, evaluate),
+    ("POST", EVALUATIONS, evaluate_all),
 )
 
 Handler = Callable[[HttpRequest], Awaitable[Response]]

@@ -2,6 +2,7 @@
 
 from stead.identity.dpop import ALGORITHMS
 from stead.identity.flows.id_jag import ID_JAG, PROFILE
+from stead.identity.policy.authzen import described as decision_point
 from stead.identity.server.authority import LOGIN_SCOPES
 from stead.identity.server.authorization import ACR_PASSWORD
 from stead.identity.server.calls import Call, Reply, public
@@ -31,6 +32,11 @@ _ENDPOINTS = {
 def metadata(site: Site, call: Call) -> Reply:
     """The metadata document, the same under both well-known names."""
     return public(_document(site.issuer.settings))
+
+
+def decision_metadata(site: Site, call: Call) -> Reply:
+    """What it says about itself as a decision point (AuthZEN Authorization API 1.0 s9)."""
+    return public(decision_point(site.issuer.settings.issuer))
 
 
 def jwks(site: Site, call: Call) -> Reply:

@@ -1,14 +1,16 @@
-"""AuthZEN access evaluations, in batches: what could this person get through this client? Advisory only.
+"""AuthZEN access evaluations: what could this person get through this client? Advisory only.
 
 The caller is a client, with a token of its own for this issuer. The subject is a person, shown by a token that was
 sent to that client, so that nobody asks about people who did not call.
 """
 
+from functools import cache
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from stead.identity.errors import InvalidToken
+from stead.identity.errors import InvalidRequest, InvalidToken
+from stead.identity.policy.batches import Batch, read_batch
 from stead.identity.server.authority import (
     EDGES_READ,
     Audience,
@@ -28,6 +30,7 @@ from stead.identity.server.people import Person, find_person
 from stead.identity.server.site import Site
 from stead.identity.types import Json
 
+REQUEST_ID = "x-request-id"
 _Text = Annotated[str, Field(min_length=1, max_length=300)]
 
 
@@ -72,32 +75,47 @@ class Action(_Value):
 class Evaluation(_Value):
     """One question."""
 
+    subject: Subject
     resource: Resource
     action: Action
 
 
-class Evaluations(_Value):
-    """A batch about one subject."""
-
-    subject: Subject
-    evaluations: Annotated[list[Evaluation], Field(min_length=1, max_length=500)]
-
-
 def evaluate(site: Site, call: Call) -> Reply:
-    """One decision for each question, in order (AuthZEN Authorization API 1.0 s7)."""
-    client_id = str(require_bearer(site.issuer, call, EDGES_READ).claims["client_id"])
+    """The decision on one question (AuthZEN Authorization API 1.0 s6)."""
+    return _answered(site, call, Batch((dict(call.json or {}),), is_single=True))
+
+
+def evaluate_all(site: Site, call: Call) -> Reply:
+    """One decision for each question, in order (s7)."""
     try:
-        batch = Evaluations.model_validate(call.json)
-    except ValidationError as error:
-        where = ".".join(str(part) for part in error.errors()[0]["loc"])
-        raise invalid_request(f"The batch is not acceptable at {where[:100] or 'the top'}.") from None
-    person = _person(site, batch.subject, client_id)
-    edges = edges_of(site.issuer.store, client_id)
-    audiences = {
-        name: find_audience(site.issuer.store, name) for name in {one.resource.id for one in batch.evaluations}
-    }
-    answers = [_decide(edges, audiences[one.resource.id], person, one.action) for one in batch.evaluations]
-    return uncached({"evaluations": answers})
+        return _answered(site, call, read_batch(call.json or {}))
+    except InvalidRequest as error:
+        raise invalid_request(error.description, hint=error.hint) from None
+
+
+def _answered(site: Site, call: Call, batch: Batch) -> Reply:
+    client_id = str(require_bearer(site.issuer, call, EDGES_READ).claims["client_id"])
+    asking = _Asking(site, client_id)
+    named = call.headers.get(REQUEST_ID)
+    reply = uncached(batch.answered(asking.answer))
+    return reply if named is None or not named.isprintable() else reply.with_headers((REQUEST_ID, named[:200]))
+
+
+class _Asking:
+    """One client's questions: what they have in common is looked up once."""
+
+    def __init__(self, site: Site, client_id: str) -> None:
+        self._edges = edges_of(site.issuer.store, client_id)
+        self._person = cache(lambda subject: _person(site, subject, client_id))
+        self._audience = cache(lambda name: find_audience(site.issuer.store, name))
+
+    def answer(self, document: Json) -> Json:
+        try:
+            asked = Evaluation.model_validate(document)
+        except ValidationError as error:
+            where = ".".join(str(part) for part in error.errors()[0]["loc"])
+            raise invalid_request(f"The question is not acceptable at {where[:100] or 'the top'}.") from None
+        return _decide(self._edges, self._audience(asked.resource.id), self._person(asked.subject), asked.action)
 
 
 def _person(site: Site, subject: Subject, client_id: str) -> Person:

@@ -1,0 +1,87 @@
+"""A real Keycloak as the decision point: it has to allow too what our own policy allows."""
+
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from pathlib import Path
+
+import httpx
+import pytest
+
+from stead.identity.decision_point import DecisionPoint
+from stead.identity.driver import drive
+from stead.identity.egress import shown
+from stead.identity.flows.authzen import Credential
+from stead.identity.policy.explaining import Question
+from stead.identity.types import Flow, T
+from stead.identity.values import AccessToken, Grant, Principal
+from tests.providers.keycloak import available, free_issuer, keycloak
+
+pytestmark = [
+    pytest.mark.skipif(not available(), reason="Keycloak is not installed: run `make test`"),
+    pytest.mark.timeout(300),
+]
+REALM = Path(__file__).with_name("decisions-realm.json")
+ALICE = Principal(
+    issuer="http://idp",
+    subject="alice",
+    audience="http://here",
+    client_id="broker",
+    scopes=frozenset({"transfer:create"}),
+    jti="j-1",
+    expires_at=1_800_000_300,
+    grant=Grant.OBO,
+)
+SEND = Question(ALICE, "transfer.send", "SendMessage", {"amount": "250"}, 1_800_000_000)
+BY_BOB = replace(SEND, principal=replace(ALICE, subject="bob"))
+BY_NOBODY = replace(SEND, principal=replace(ALICE, subject="mallory"))
+
+
+@pytest.fixture(scope="module")
+async def point(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[DecisionPoint]:
+    issuer, folder = free_issuer("decisions"), tmp_path_factory.mktemp("decisions")
+    async with (
+        keycloak(issuer, REALM.read_text(), folder, "authzen"),
+        httpx.AsyncClient(trust_env=False) as http,
+    ):
+        token = await _token(http, issuer)
+
+        async def run(flow: Flow[T]) -> T:
+            return await drive(flow, http)
+
+        async def shows() -> Credential:
+            return lambda method, url: shown(token, method, url)
+
+        yield DecisionPoint(issuer, run, shows)
+
+
+async def _token(http: httpx.AsyncClient, issuer: str) -> AccessToken:
+    client = ("decisions", "a-secret-of-this-test")
+    reply = await http.post(
+        f"{issuer}/protocol/openid-connect/token", data={"grant_type": "client_credentials"}, auth=client
+    )
+    return AccessToken(reply.json()["access_token"])
+
+
+@pytest.mark.parametrize(
+    ("question", "allowed"),
+    [
+        (SEND, True),
+        (BY_BOB, False),
+        (BY_NOBODY, False),
+        (replace(SEND, resource="transfer.other"), False),
+        (replace(SEND, action="CancelTask"), False),
+    ],
+)
+async def test_keycloak_decides_by_its_own_policies(point: DecisionPoint, question: Question, allowed: bool) -> None:
+    assert (await point.decide(question)).allowed is allowed
+
+
+async def test_keycloak_answers_a_batch_in_order(point: DecisionPoint) -> None:
+    answers = await point.decide_all([BY_BOB, SEND, BY_BOB])
+    assert [one.allowed for one in answers] == [False, True, False]
+
+
+async def test_one_question_that_breaks_it_leaves_the_whole_batch_unanswered(point: DecisionPoint) -> None:
+    """It answers 500 where it does not know the person (26.7), also to the others' questions."""
+    answers = await point.decide_all([SEND, BY_NOBODY])
+    assert [one.reason for one in answers] == ["The decision point does not answer."] * 2
