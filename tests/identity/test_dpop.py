@@ -223,7 +223,7 @@ class Clock:
 @pytest.fixture(params=["memory", "shared"])
 def replays(request: pytest.FixtureRequest, tmp_path: Path) -> Replays:
     kind = MemoryReplays if request.param == "memory" else lambda **more: SharedReplays(tmp_path / "proofs.db", **more)
-    made: Replays = kind(clock=Clock(), capacity=3)
+    made: Replays = kind(clock=Clock(), capacity=320)
     return made
 
 
@@ -250,14 +250,29 @@ def test_a_flood_of_proofs_lets_nobody_in_and_forgets_nobody() -> None:
     clock = Clock()
     replays = MemoryReplays(clock, capacity=3)
     for number in range(3):
-        replays.spend("key", str(number), NOW + 60)
+        replays.spend(f"key-{number}", "0", NOW + 60)
     with pytest.raises(ProviderUnavailable):
         replays.spend("key", "one more", NOW + 60)
     with pytest.raises(InvalidProof):
-        replays.spend("key", "0", NOW + 60)
+        replays.spend("key-0", "0", NOW + 60)
     clock.now = NOW + 61
     replays.spend("key", "later", NOW + 120)
     assert len(replays) == 1
+
+
+def test_a_flood_of_proofs_by_one_caller_keeps_only_that_caller_out(replays: Replays) -> None:
+    spent, refused = 0, 0
+    for number in range(400):
+        try:
+            replays.spend("flooding", str(number), NOW + 60)
+            spent += 1
+        except ProviderUnavailable:
+            refused += 1
+    assert 160 <= spent <= 180
+    assert refused == 400 - spent
+    for number in range(19):
+        replays.spend("steady", str(number), NOW + 60)
+        replays.spend(f"one-of-many-{number}", "0", NOW + 60)
 
 
 class _Watched(float):
@@ -273,7 +288,7 @@ class _Watched(float):
 def test_a_flood_of_proofs_a_full_store_is_not_searched_for_each_one_that_it_refuses() -> None:
     replays, held = MemoryReplays(lambda: 1_000.0, capacity=50), 50
     for number in range(held):
-        replays.spend("key", str(number), _Watched(1_090))
+        replays.spend(str(number), "0", _Watched(1_090))
     for number in range(held, 10 * held):
         with pytest.raises(ProviderUnavailable):
             replays.spend("key", str(number), 1_090)
