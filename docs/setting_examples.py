@@ -28,6 +28,12 @@ issuers:
       client_secret_file: /run/secrets/portfolio-agent
       client_auth: client_secret_post
 """,
+    "lifetimes": """
+lifetimes:
+  access: 300
+  audiences: {http://127.0.0.9:8400: 60}
+  refresh_idle: 1800
+""",
     "login": """
 login:
   issuer: https://idp.example

@@ -20,6 +20,7 @@ from stead.identity.errors import ConfigurationError
 from stead.identity.flows.client_assertion import ClientIdentity
 from stead.identity.home import Home
 from stead.identity.issuer_settings import Algorithms, ClientAuth, IssuerSettings, Positive, Strict, identity_of
+from stead.identity.lifetime_settings import LifetimeSettings
 from stead.identity.setting_places import inside
 from stead.identity.telemetry.sdk import TelemetrySettings
 from stead.identity.vaults import VaultSettings
@@ -84,6 +85,7 @@ class Settings(BaseSettings):
     issuers: tuple[IssuerSettings, ...] = ()
     bank: str | None = None
     issuer_claims: Mapping[ClaimName, ClaimValue] = {}
+    lifetimes: LifetimeSettings = LifetimeSettings()
     login: LoginSettings | None = None
     dpop: Binding = "effects"
     dpop_nonce: bool = False

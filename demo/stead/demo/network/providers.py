@@ -50,6 +50,7 @@ def corporate(home: Home, url: str) -> ASGIApp:
         "issuer-corporate",
         extra_claims=wanted.issuer_claims,
         proof_nonces=wanted.dpop_nonce,
+        **wanted.lifetimes.of_server(),
         workloads={client_id: workload.trusted() for client_id, workload in wanted.workloads.items()},
     )
     seed(settings, corporate_seed(home, home.network, url, wanted.decision_point))
@@ -68,6 +69,7 @@ def bank(home: Home, url: str) -> ASGIApp:
         registration=False,
         extra_claims=wanted.issuer_claims,
         proof_nonces=wanted.dpop_nonce,
+        **wanted.lifetimes.of_server(),
     )
     seed(settings, bank_seed(home, home.network))
     return authorization_server(settings)

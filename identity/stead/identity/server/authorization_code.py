@@ -12,11 +12,12 @@ from stead.identity.server.clients import REFRESH, Client
 from stead.identity.server.codes import claim_code, new_code
 from stead.identity.server.core import Core, Request
 from stead.identity.server.errors import invalid_grant, invalid_request
-from stead.identity.server.issued import new_family, new_refresh_token
+from stead.identity.server.issued import new_family
 from stead.identity.server.login_tokens import login_token
 from stead.identity.server.minting import id_token
 from stead.identity.server.people import Person, find_person
 from stead.identity.server.proofs import require_key
+from stead.identity.server.refresh_token import next_refresh_token
 from stead.identity.types import Json
 
 _S256 = re.compile(r"[A-Za-z0-9_-]{43}")
@@ -83,10 +84,8 @@ class CodeGrant(AuthorizationCodeGrant):  # type: ignore[misc]
         if "openid" in authorization.scopes:
             body["id_token"] = id_token(issuer, client.client_id, person, authorization, code.nonce)
         if client.check_grant_type(REFRESH):
-            expires = issuer.now() + issuer.settings.refresh_token_lifetime
-            body["refresh_token"] = new_refresh_token(
-                issuer.store, client.client_id, code.family, authorization.bound_to(self._lasting_key()), expires
-            )
+            lasting = authorization.bound_to(self._lasting_key())
+            body["refresh_token"] = next_refresh_token(issuer, client.client_id, code.family, lasting)
         return body
 
     def _lasting_key(self) -> str | None:

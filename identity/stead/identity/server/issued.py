@@ -72,6 +72,12 @@ def family_is_revoked(store: Store, family: str) -> bool:
     return row is None or row["revoked"] is not None
 
 
+def family_end(store: Store, family: str) -> float:
+    """When it ends by itself; a family that is not known has ended."""
+    row = store.row(select(schema.families.c.expires).where(schema.families.c.id == family))
+    return 0.0 if row is None else float(row["expires"])
+
+
 def revoke_token(store: Store, jti: str, now: float) -> None:
     """Ends the token and, by its descendants, all that was exchanged from it."""
     tree = select(schema.tokens.c.jti).where(schema.tokens.c.jti == jti).cte(recursive=True)

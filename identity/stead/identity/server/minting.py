@@ -68,7 +68,7 @@ class Issuance:
 def access_token(issuer: Issuer, what: Issuance) -> Json:
     """The token response's own members (RFC 6749 s5.1)."""
     now = int(issuer.now())
-    lasts = now + issuer.settings.access_token_lifetime
+    lasts = now + issuer.settings.access_lifetime(what.audience)
     expires = lasts if what.not_after is None else min(lasts, what.not_after)
     jti = fresh(128)
     token = sign(issuer, "at+jwt", _access_claims(issuer, what, now, expires, jti))

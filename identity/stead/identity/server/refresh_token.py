@@ -9,12 +9,14 @@ from stead.identity.server.browser import session_is_live
 from stead.identity.server.core import Core, Request
 from stead.identity.server.errors import invalid_grant, invalid_scope
 from stead.identity.server.issued import (
+    family_end,
     family_is_revoked,
     find_refresh,
     new_refresh_token,
     revoke_family,
     spend_refresh,
 )
+from stead.identity.server.issuer import Issuer
 from stead.identity.server.login_tokens import login_token
 from stead.identity.server.people import Person, find_person
 from stead.identity.server.proofs import require_key
@@ -58,9 +60,7 @@ class RefreshGrant(RefreshTokenGrant):  # type: ignore[misc]
             resource=resource,
             confirmation=self.request.confirmation,
         )
-        body["refresh_token"] = new_refresh_token(
-            issuer.store, client.client_id, refresh.family, refresh.authorization, refresh.expires
-        )
+        body["refresh_token"] = next_refresh_token(issuer, client.client_id, refresh.family, refresh.authorization)
         return 200, body, self.TOKEN_RESPONSE_HEADER
 
     def _wanted(self, refresh: Refresh) -> Authorization:
@@ -85,3 +85,10 @@ class RefreshGrant(RefreshTokenGrant):  # type: ignore[misc]
             raise invalid_grant(
                 "The refresh token was used before. Everything issued from it has been revoked.", hint="Sign in again."
             )
+
+
+def next_refresh_token(issuer: Issuer, client_id: str, family: str, authorization: Authorization) -> str:
+    """A refresh token that ends when nobody uses it, and in any case with its family: renewing never prolongs that."""
+    idle = issuer.now() + issuer.settings.refresh_idle_lifetime
+    expires = min(idle, family_end(issuer.store, family))
+    return new_refresh_token(issuer.store, client_id, family, authorization, expires)

@@ -33,7 +33,7 @@ def _listed(issuer: Issuer) -> str:
     now = issuer.now() - SKEW
     sessions = select(schema.sessions.c.sid).where(
         schema.sessions.c.ended.is_not(None),
-        schema.sessions.c.ended > now - issuer.settings.access_token_lifetime,
+        schema.sessions.c.ended > now - issuer.settings.longest_access,
     )
     tokens = (
         select(schema.tokens.c.jti)

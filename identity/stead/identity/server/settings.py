@@ -37,7 +37,7 @@ class ServerSettings:
     platform's token, by client id; `certificates` says that it is served where clients can show one (RFC 8705).
     `resource_servers` are those elsewhere that it gives grants for, `grant_issuers` those whose grants it takes, by
     name; it is neither of them itself (`ConfigurationError`). With `proof_nonces` a DPoP proof has to carry a nonce of
-    this issuer. Lifetimes are seconds.
+    this issuer. Lifetimes are seconds; of an access token that of its audience, where that has one of its own.
     """
 
     issuer: str
@@ -55,7 +55,9 @@ class ServerSettings:
     certificates: bool = False
     proof_nonces: bool = False
     access_token_lifetime: int = 300
+    audience_lifetimes: Mapping[str, int] = field(default_factory=dict)
     refresh_token_lifetime: int = 8 * 3600
+    refresh_idle_lifetime: int = 8 * 3600
     session_lifetime: int = 8 * 3600
     interaction_lifetime: int = 600
     code_lifetime: int = 60
@@ -88,6 +90,15 @@ class ServerSettings:
         """The session cookie's name; host-only by its prefix where the transport allows (RFC 6265bis s4.1.3.2)."""
         name = f"{self.theme}-issuer-session"
         return f"__Host-{name}" if self.secure else name
+
+    def access_lifetime(self, audience: str) -> int:
+        """How long an access token for that audience lasts."""
+        return self.audience_lifetimes.get(audience, self.access_token_lifetime)
+
+    @property
+    def longest_access(self) -> int:
+        """How long any access token lasts at most."""
+        return max(self.access_token_lifetime, *self.audience_lifetimes.values(), 0)
 
     def url(self, path: str) -> str:
         """An endpoint of this issuer."""
