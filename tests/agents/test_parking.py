@@ -28,7 +28,7 @@ from stead.identity.values import AccessToken, Actor, Grant, Principal
 from stead.identity.vaults import VaultSettings, open_vault
 from stead.identity.workload import Workload
 from stead.mcp_servers.finport import MCP_SERVERS
-from tests.agents.town import Town, challenge_of, error_of, serving, state, town
+from tests.agents.town import Town, challenge_of, error_of, message, serving, state, town
 
 GOAL = {"payee": "Bob's savings", "amount": "250"}
 
@@ -45,6 +45,33 @@ async def test_a_question_that_nobody_answers_expires(place: Town) -> None:
         page = await place.authorize(challenge_of(task)["link"], place.browser("alice"))
         assert "Too late" in page.words()
     assert place.payments() == []
+
+
+def _within(seconds: object) -> Json:
+    params = message("send", GOAL)
+    params["message"]["metadata"] = {"urn:stead:a2a:in-task:v1": {"answer_within": seconds}}
+    return params
+
+
+async def test_a_caller_may_allow_less_time_for_the_answer_and_never_more(place: Town) -> None:
+    async with place.agent("transfer"):
+        brief = (await place.rpc("alice", "transfer", "SendMessage", _within(1), effects=True))["result"]["task"]
+        long = (await place.rpc("alice", "transfer", "SendMessage", _within(10**9), effects=True))["result"]["task"]
+        usual = await place.ask("alice", "send", GOAL)
+        assert abs(challenge_of(long)["expires_at"] - challenge_of(usual)["expires_at"]) < 60
+        ended = await place.until("alice", brief["id"], "FAILED")
+        assert error_of(ended)["code"] == "expired"
+        for task in (long, usual):
+            await place.rpc("alice", "transfer", "CancelTask", {"id": task["id"]})
+
+
+@pytest.mark.parametrize("seconds", [0, -5, "soon", True, None, [], {}])
+async def test_a_time_for_the_answer_that_is_none_is_refused_before_anything_begins(
+    place: Town, seconds: object
+) -> None:
+    async with place.agent("transfer"):
+        reply = await place.rpc("alice", "transfer", "SendMessage", _within(seconds), effects=True)
+        assert reply["error"]["code"] == -32602
 
 
 async def test_a_restart_does_not_prolong_the_time_for_an_answer(place: Town) -> None:

@@ -18,7 +18,7 @@ from stead.agents.kit.ask import Consent
 from stead.agents.kit.calls import Record, principal_from, principal_json
 from stead.agents.kit.challenges import Answered
 from stead.agents.kit.storage import Storage
-from stead.agents.kit.wire import IN_TASK_EXTENSION, data_part, text_part
+from stead.agents.kit.wire import IN_TASK_EXTENSION, answer_within, data_part, text_part
 from stead.identity.challenge import Challenge, PinnedOperation, Provider
 from stead.identity.egress import Target
 from stead.identity.errors import GrantRefused, InvalidGrant, ProviderUnavailable
@@ -44,7 +44,7 @@ class Parking:
     async def ask(self, record: Record, operation: PinnedOperation, provider: Provider, number: int) -> Challenge:
         """Puts the question and parks the task. Repeatable: the question keeps its id and its time."""
         challenge_id, owner = self._challenge_id(record.task, number), record.principal.owner
-        made = self._challenge(challenge_id, record, operation, provider)
+        made = self._challenge(challenge_id, record, operation, provider, await self._time_to_answer(record))
         challenge = (await self.storage.challenges.add(made, operation, owner)).challenge
         happened(names.PARKED, TASK=challenge.task)
         await self.storage.board.move(
@@ -56,13 +56,19 @@ class Parking:
         )
         return challenge
 
+    async def _time_to_answer(self, record: Record) -> float:
+        """Seconds that the person has: ours, or fewer where the caller does not wait so long."""
+        task = await self.storage.board.get(record.task, record.principal.owner)
+        wanted = answer_within(task.history[0]) if task is not None and task.history else None
+        return self.patience if wanted is None else min(wanted, self.patience)
+
     def _challenge_id(self, task: str, number: int) -> str:
         """Unguessable, and the same when a restart asks the same question again."""
         secret = self.workload.home.secret(f"{self.workload.name}-challenges")
         return urlsafe_b64encode(hmac.digest(secret, f"{task}|{number}".encode(), "sha256"))[:32].decode()
 
     def _challenge(
-        self, challenge_id: str, record: Record, operation: PinnedOperation, provider: Provider
+        self, challenge_id: str, record: Record, operation: PinnedOperation, provider: Provider, seconds: float
     ) -> Challenge:
         return Challenge(
             id=challenge_id,
@@ -74,7 +80,7 @@ class Parking:
             subject_issuer=record.principal.issuer,
             subject=record.principal.subject,
             task=record.task,
-            expires_at=int(self.workload.clock() + self.patience),
+            expires_at=int(self.workload.clock() + seconds),
         )
 
     async def answer(self, challenge: Challenge, said: Answered, before: Answered = Answered.OPEN) -> bool:

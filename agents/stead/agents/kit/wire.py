@@ -61,6 +61,7 @@ def read_call(message: Message, skills: Mapping[str, Skill]) -> Call:
     """Which skill a message asks for, with what input. Raises `InvalidRequest` naming the skills, or the fields."""
     if not 0 < len(message.message_id) <= MAX_KEY:
         raise InvalidRequest("The message has no usable messageId.", hint=f"At most {MAX_KEY} characters.")
+    answer_within(message)
     data = data_of(message.parts)
     if data is None:
         return Call(*_spoken(skills))
@@ -71,6 +72,20 @@ def read_call(message: Message, skills: Mapping[str, Skill]) -> Call:
     if not isinstance(given, dict):
         raise InvalidRequest(f"The input of {skill.id} is not an object.")
     return Call(skill, skill.read(given))
+
+
+def answer_within(message: Message) -> float | None:
+    """The seconds that the caller allows for a person's answer, if it says so. Raises `InvalidRequest`.
+
+    `{"answer_within": 30}` as the extension's metadata of the message (A2A 1.0 s4.6). It only ever shortens the wait.
+    """
+    said = MessageToDict(message.metadata).get(IN_TASK_EXTENSION)
+    if said is None:
+        return None
+    seconds = said.get("answer_within") if isinstance(said, dict) else None
+    if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not seconds >= 1:
+        raise InvalidRequest("The message says wrongly how long to wait.", hint='Such as {"answer_within": 30}.')
+    return float(seconds)
 
 
 def read_answer(message: Message) -> Answer:
