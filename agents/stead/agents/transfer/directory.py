@@ -105,6 +105,13 @@ class Directory:
                 (issuer, subject, payee.alias, payee.name, payee.iban),
             )
 
+    def remove(self, issuer: str, subject: str, alias: str) -> None:
+        """Takes the payee of that alias out."""
+        with self._open() as database:
+            database.execute(
+                "DELETE FROM payees WHERE issuer = ? AND subject = ? AND alias = ?", (issuer, subject, alias)
+            )
+
     def linked(self, issuer: str, subject: str, provider: str) -> str | None:
         """Who this person is at `provider`."""
         with self._open() as database:

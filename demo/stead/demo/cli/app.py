@@ -6,6 +6,8 @@ from typing import Annotated
 
 import typer
 
+from stead.demo.cli.conformance import conformance_app
+
 app = typer.Typer(
     help="An agent network in which every hop acts in the user's stead, and can prove it.",
     no_args_is_help=True,
@@ -28,6 +30,7 @@ app.add_typer(config_app, name="config")
 app.add_typer(vault_app, name="vault")
 app.add_typer(idp_app, name="idp")
 app.add_typer(policy_app, name="policy")
+app.add_typer(conformance_app, name="conformance")
 
 As = Annotated[str, typer.Option("--as", metavar="USER", help="The sample person who signs in.")]
 
