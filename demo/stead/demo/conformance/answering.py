@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from html import unescape
 from pathlib import Path
@@ -25,12 +26,17 @@ class Answer:
     """What came of an answer: what the person was told, and the addresses that have done their service with it."""
 
     told: str
-    spent: tuple[str, ...] = ()
+    spent: tuple[str, ...] = field(default=(), repr=False)
 
     @property
     def secrets(self) -> frozenset[str]:
         """The codes in those addresses (RFC 6749 s4.1.2)."""
         return frozenset(code for url in self.spent for code in parse_qs(urlsplit(url).query).get("code", ()))
+
+    @property
+    def callback(self) -> str | None:
+        """Where the last of those addresses leads, without what it carried."""
+        return self.spent[-1].partition("?")[0] if self.spent else None
 
 
 class Answering(Protocol):
@@ -39,8 +45,11 @@ class Answering(Protocol):
     async def answer(self, link: str, decision: Decision) -> Answer:
         """Opens the link and answers. That the answer is not taken is no error."""
 
+    async def withheld(self, link: str, callback: str) -> str | None:
+        """Says yes, and does not open the callback that it leads to, but returns it. None where that cannot be done."""
+
     async def revisit(self, url: str) -> None:
-        """Opens an address once more, in the same browser and in another that knows nothing."""
+        """Opens an address, in the same browser and in another that knows nothing."""
 
     async def close(self) -> None:
         """Ends it."""
@@ -52,7 +61,7 @@ class InBrowser:
 
     logins: Mapping[str, Login]
     buttons: Buttons
-    _visited: list[tuple[str, str]] = field(default_factory=list, init=False)
+    _visited: list[tuple[str, str]] = field(default_factory=list, init=False, repr=False)
     _http: httpx.AsyncClient = field(init=False)
 
     def __post_init__(self) -> None:
@@ -67,15 +76,22 @@ class InBrowser:
             return Answer(error.description, self._spent())
         return Answer(f"{page.status} {page.words()[:120]}", self._spent())
 
-    async def _followed(self, link: str, button: str) -> Page:
-        browser = Browser(self._http, self.logins)
-        page = await browser.visit(link, decision=button)
+    async def _followed(self, link: str, button: str, until: str | None = None) -> Page:
+        browser, page = Browser(self._http, self.logins), Page(link, 0, "")
+        onward: str | None = link
         for _ in range(_MOST_PAGES):
-            onward = _ONWARD.search(page.html)
             if onward is None:
                 break
-            page = await browser.visit(urljoin(page.url, unescape(onward[1])), decision=button)
+            page = await browser.visit(onward, decision=button, until=until)
+            found = _ONWARD.search(page.html)
+            onward = urljoin(page.url, unescape(found[1])) if found else None
         return page
+
+    async def withheld(self, link: str, callback: str) -> str | None:
+        with suppress(IdentityError):
+            page = await self._followed(link, self.buttons.approve, callback)
+            return None if page.status else page.url
+        return None
 
     def _spent(self) -> tuple[str, ...]:
         """The callbacks: where a provider sent the browser with its answer (RFC 6749 s4.1.2)."""
@@ -108,6 +124,9 @@ class ByCommand:
         ran = await run(command, self.folder, {"link": link})
         spent = (line.strip() for line in ran.printed.splitlines() if line.startswith(("https://", "http://")))
         return Answer(f"{command[0]} ended with {ran.code}", tuple(spent))
+
+    async def withheld(self, link: str, callback: str) -> str | None:
+        return None
 
     async def revisit(self, url: str) -> None:
         async with httpx.AsyncClient(timeout=20, trust_env=False) as stranger:

@@ -41,10 +41,12 @@ def _results(task: Task) -> str:
 
 
 async def wrong_user(trial: Trial) -> str:
-    """Nobody but the owner sees the task, ends it, or says yes to it."""
+    """Nobody but the owner sees the task, ends it, says yes to it, or brings the owner's yes."""
     async with trial.nothing_done("though only others answered"), trial.parked() as parked:
         told = [f"{person.name}, “{await _kept_out(trial, parked, person)}”" for person in trial.people.others]
-    return f"refused: {'; '.join(told)}"
+        tried = await _not_carried(trial, parked)
+    carried = "; and the owner's callback in their browsers" if tried else ""
+    return f"refused: {'; '.join(told)}{carried}"
 
 
 async def _kept_out(trial: Trial, parked: Parked, person: Person) -> str:
@@ -54,6 +56,18 @@ async def _kept_out(trial: Trial, parked: Parked, person: Person) -> str:
     told = (await trial.approved(parked, person)).told
     await trial.stays(parked.id, PARKED, f"the yes of {person.name}, who was told “{told}”,")
     return told
+
+
+async def _not_carried(trial: Trial, parked: Parked) -> bool:
+    """The owner's yes, opened in anybody else's browser (RFC 6749 s10.12). False where it is not known what to open."""
+    owner = trial.people.owner.answering
+    stolen = None if trial.callback is None else await owner.withheld(parked.asked.link, trial.callback)
+    if stolen is None:
+        return False
+    for person in trial.people.others:
+        await person.answering.revisit(stolen)
+        await trial.stays(parked.id, PARKED, f"{person.name} opened the owner's callback")
+    return True
 
 
 async def _sees_nothing(agent: Agent, task: str, name: str) -> None:

@@ -54,7 +54,7 @@ PROFILE = Profile.model_validate(
             "/0/creditorAccount/iban": "/iban",
         },
         "people": {"owner": {}, "others": {"carol": {}, "alice signed in as bob at the bank": {}}},
-        "expiry": {"metadata": {EXTENSION: {"answer_within": 1}}},
+        "expiry": {"metadata": {EXTENSION: {"answer_within": 3}}},
     }
 )
 """What a file would say; who the people are is known here."""

@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import httpx
@@ -23,7 +23,7 @@ class Person:
     name: str
     answering: Answering
     agent: Agent | None = None
-    token: str | None = None
+    token: str | None = field(default=None, repr=False)
 
     async def approve(self, link: str) -> Answer:
         """Says yes."""

@@ -56,7 +56,8 @@ class Trial:
     profile: Profile
     people: People
     backstage: Backstage
-    codes: set[str] = field(default_factory=set)
+    codes: set[str] = field(default_factory=set, repr=False)
+    callback: str | None = None
 
     @property
     def agent(self) -> Agent:
@@ -120,6 +121,7 @@ class Trial:
         """The answer of a person, the owner if nobody is named, who says yes."""
         answer = await (by or self.people.owner).approve(parked.asked.link)
         self.codes |= answer.secrets
+        self.callback = answer.callback or self.callback
         return answer
 
     async def completed(self, parked: Parked) -> tuple[Task, Answer]:
