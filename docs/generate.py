@@ -10,6 +10,7 @@ from pathlib import Path
 import typer
 from typer.core import TyperCommand, TyperGroup
 
+from docs.profile_page import profile_reference
 from docs.settings_page import settings_reference, settings_schema
 from stead.demo.cli.app import app
 from stead.identity.audit.render import as_mermaid, as_svg
@@ -35,6 +36,7 @@ def pages() -> dict[Path, str]:
         DOCS / "trail.svg": as_svg(trail, NAMES),
         DOCS / "reference" / "cli.md": command_reference(),
         DOCS / "reference" / "settings.md": settings_reference(),
+        DOCS / "reference" / "conformance.md": profile_reference(),
         DOCS / "explanation" / "trail.md": _trail_page(trail),
         SCHEMA: settings_schema(),
     }

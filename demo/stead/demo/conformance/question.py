@@ -1,6 +1,7 @@
 """What a parked task asks, read as the profile says; and what a task says that is done."""
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from a2a.types import Task
@@ -67,9 +68,16 @@ def _details(data: Any, pointer: str) -> Any:
 
 def _seconds(data: Any, pointer: str) -> float | None:
     try:
-        return float(at(data, pointer))
-    except (LookupError, TypeError, ValueError):
+        said = at(data, pointer)
+        return _time(said) if isinstance(said, str) else float(said)
+    except (LookupError, TypeError, ValueError, OverflowError):
         return None
+
+
+def _time(said: str) -> float | None:
+    """RFC 3339, which has an offset always."""
+    found = datetime.fromisoformat(said)
+    return None if found.tzinfo is None else found.timestamp()
 
 
 def words(task: Task) -> str:
