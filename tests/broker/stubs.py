@@ -64,6 +64,7 @@ class Call:
     principal: Principal
     push: str
     task: Task
+    metadata: Json
     settled: asyncio.Event = field(default_factory=asyncio.Event)
 
 
@@ -244,7 +245,8 @@ class _Methods(RequestHandler):
         data = to_json(params.message.parts[0].data)
         task = Task(id=secrets.token_hex(16), context_id="c", status=TaskStatus(state=TaskState.TASK_STATE_WORKING))
         url = params.configuration.task_push_notification_config.url
-        call = Call(task.id, params.message.message_id, data["skill"], data["input"], principal, url, task)
+        said = to_json(params.message.metadata)
+        call = Call(task.id, params.message.message_id, data["skill"], data["input"], principal, url, task, said)
         self._by_id[call.id] = call
         self._stub.calls.append(call)
         return call

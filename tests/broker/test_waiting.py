@@ -53,6 +53,23 @@ async def test_a_challenge_is_relayed_untouched(alice: Person, waits: Waits) -> 
     assert artifact(task, "progress")["steps"][0]["state"] == "parked"
 
 
+async def test_the_time_that_a_caller_allows_for_an_answer_reaches_the_agent(alice: Person, waits: Waits) -> None:
+    params = message(TRANSFER)
+    params["message"]["metadata"] = {"urn:stead:a2a:in-task:v1": {"answer_within": 30}, "urn:other": {"answer": 42}}
+    task = (await alice.rpc("SendMessage", params))["result"]["task"]
+    assert state(task) == "AUTH_REQUIRED"
+    assert waits.call.metadata == {"urn:stead:a2a:in-task:v1": {"answer_within": 30}}
+    await alice.rpc("CancelTask", {"id": task["id"]})
+    await alice.ask(TRANSFER)
+    assert waits.call.metadata == {}
+
+
+async def test_a_time_for_an_answer_that_is_none_is_refused(alice: Person) -> None:
+    params = message(TRANSFER)
+    params["message"]["metadata"] = {"urn:stead:a2a:in-task:v1": {"answer_within": "soon"}}
+    assert (await alice.rpc("SendMessage", params))["error"]["code"] == -32602
+
+
 async def test_a_push_wakes_the_task(world: World, alice: Person, waits: Waits) -> None:
     task = await alice.ask(TRANSFER)
     waits.approve(world.agents["transfer"])

@@ -107,6 +107,19 @@ class Challenge:
         return challenge
 
 
+def answer_within(said: object) -> float | None:
+    """The seconds that a caller allows for an answer, from `{"answer_within": 30}`; None when it says nothing.
+
+    It only ever shortens the time that is given. Raises `InvalidRequest` for what is no such thing.
+    """
+    if said is None:
+        return None
+    seconds = said.get("answer_within") if isinstance(said, Mapping) else None
+    if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not seconds >= 1:
+        raise InvalidRequest("The message says wrongly how long to wait.", hint='Such as {"answer_within": 30}.')
+    return float(seconds)
+
+
 def digest(value: Any) -> str:
     """`sha-256:` and the base64url of the hash of the canonical form. Raises `InvalidRequest` like `canonical`."""
     return "sha-256:" + urlsafe_b64encode(hashlib.sha256(canonical(value)).digest()).rstrip(b"=").decode()

@@ -18,7 +18,7 @@ from stead.agents.kit.ask import Consent
 from stead.agents.kit.calls import Record, principal_from, principal_json
 from stead.agents.kit.challenges import Answered
 from stead.agents.kit.storage import Storage
-from stead.agents.kit.wire import IN_TASK_EXTENSION, answer_within, data_part, text_part
+from stead.agents.kit.wire import IN_TASK_EXTENSION, data_part, text_part, time_allowed
 from stead.identity.challenge import Challenge, PinnedOperation, Provider
 from stead.identity.egress import Target
 from stead.identity.errors import GrantRefused, InvalidGrant, ProviderUnavailable
@@ -59,7 +59,7 @@ class Parking:
     async def _time_to_answer(self, record: Record) -> float:
         """Seconds that the person has: ours, or fewer where the caller does not wait so long."""
         task = await self.storage.board.get(record.task, record.principal.owner)
-        wanted = answer_within(task.history[0]) if task is not None and task.history else None
+        wanted = time_allowed(task.history[0]) if task is not None and task.history else None
         return self.patience if wanted is None else min(wanted, self.patience)
 
     def _challenge_id(self, task: str, number: int) -> str:

@@ -10,6 +10,7 @@ from google.protobuf.json_format import MessageToDict, ParseDict, ParseError
 from google.protobuf.struct_pb2 import Value
 
 from stead.agents.kit.skill import Skill
+from stead.identity.challenge import answer_within
 from stead.identity.errors import IdentityError, InvalidRequest
 from stead.identity.types import Json
 
@@ -61,7 +62,7 @@ def read_call(message: Message, skills: Mapping[str, Skill]) -> Call:
     """Which skill a message asks for, with what input. Raises `InvalidRequest` naming the skills, or the fields."""
     if not 0 < len(message.message_id) <= MAX_KEY:
         raise InvalidRequest("The message has no usable messageId.", hint=f"At most {MAX_KEY} characters.")
-    answer_within(message)
+    time_allowed(message)
     data = data_of(message.parts)
     if data is None:
         return Call(*_spoken(skills))
@@ -74,18 +75,12 @@ def read_call(message: Message, skills: Mapping[str, Skill]) -> Call:
     return Call(skill, skill.read(given))
 
 
-def answer_within(message: Message) -> float | None:
-    """The seconds that the caller allows for a person's answer, if it says so. Raises `InvalidRequest`.
+def time_allowed(message: Message) -> float | None:
+    """The seconds that the caller allows for a person's answer, in the extension's metadata (A2A 1.0 s4.6).
 
-    `{"answer_within": 30}` as the extension's metadata of the message (A2A 1.0 s4.6). It only ever shortens the wait.
+    Raises `InvalidRequest` like `answer_within`.
     """
-    said = MessageToDict(message.metadata).get(IN_TASK_EXTENSION)
-    if said is None:
-        return None
-    seconds = said.get("answer_within") if isinstance(said, dict) else None
-    if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not seconds >= 1:
-        raise InvalidRequest("The message says wrongly how long to wait.", hint='Such as {"answer_within": 30}.')
-    return float(seconds)
+    return answer_within(MessageToDict(message.metadata).get(IN_TASK_EXTENSION))
 
 
 def read_answer(message: Message) -> Answer:

@@ -30,11 +30,12 @@ from a2a.types import (
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from stead.broker.executor.office import At
-from stead.broker.structs import to_value
+from stead.broker.registry.cards import IN_TASK_EXTENSION
+from stead.broker.structs import to_json, to_value
+from stead.identity.challenge import answer_within
 from stead.identity.types import Json
 
 Event = Task | TaskStatusUpdateEvent | TaskArtifactUpdateEvent
-IN_TASK_EXTENSION = "urn:stead:a2a:in-task:v1"
 _NUMBER = "seq"
 
 STATES = {
@@ -88,6 +89,11 @@ class TaskBoard:
     async def get(self, task: str, owner: str) -> Task | None:
         """The owner's task of this id. Somebody else's does not exist."""
         return await self._store.get(task, _context(owner))
+
+    async def time_allowed(self, task: str, owner: str) -> float | None:
+        """The seconds that the task's caller allows a person for an answer, if it said so."""
+        shown = await self.get(task, owner)
+        return time_allowed(shown.history[0]) if shown is not None and shown.history else None
 
     async def list(self, request: ListTasksRequest, owner: str) -> ListTasksResponse:
         """The owner's tasks."""
@@ -178,6 +184,11 @@ def new_task(task: str, message: Message) -> Task:
     status = TaskStatus(state=TaskState.TASK_STATE_SUBMITTED)
     status.timestamp.GetCurrentTime()
     return Task(id=task, context_id=context, status=status, history=[first])
+
+
+def time_allowed(message: Message) -> float | None:
+    """The same of a message. Raises `InvalidRequest` like `answer_within`."""
+    return answer_within(to_json(message.metadata).get(IN_TASK_EXTENSION))
 
 
 def _to_state(shown: Task, state: str, text: str, data: Any) -> TaskStatusUpdateEvent:

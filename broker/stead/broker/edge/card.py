@@ -12,8 +12,8 @@ from a2a.types import (
     StringList,
 )
 
-from stead.broker.edge.board import IN_TASK_EXTENSION
 from stead.broker.registry import Registry
+from stead.broker.registry.cards import IN_TASK_EXTENSION
 from stead.identity.workload import Workload
 
 ASK = "broker:ask"

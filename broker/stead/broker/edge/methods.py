@@ -41,7 +41,7 @@ from a2a.utils.errors import (
 from a2a.utils.proto_utils import validate_proto_required_fields
 from a2a.utils.task import apply_history_length, validate_history_length, validate_page_size
 
-from stead.broker.edge.board import INTERRUPTED, STATES, TERMINAL, Event, TaskBoard, new_task
+from stead.broker.edge.board import INTERRUPTED, STATES, TERMINAL, Event, TaskBoard, new_task, time_allowed
 from stead.broker.edge.requests import MAX_KEY, Requests
 from stead.broker.executor import durable
 from stead.broker.executor.cancelling import cancel_children
@@ -50,6 +50,7 @@ from stead.broker.executor.office import Office
 from stead.broker.executor.planning import ANSWER
 from stead.broker.executor.reading import data_of
 from stead.broker.executor.tasks import run_task
+from stead.identity.errors import InvalidRequest
 from stead.identity.values import Principal, current_arrival, current_principal
 
 ANSWERING = 10.0
@@ -273,6 +274,10 @@ def _goal(message: Message) -> tuple[str, str]:
     mode = data.get("mode", "run") if isinstance(data, Mapping) else "run"
     if mode not in ("run", "plan"):
         raise InvalidParamsError('The mode is "run" or "plan".')
+    try:
+        time_allowed(message)
+    except InvalidRequest as error:
+        raise InvalidParamsError(error.description) from None
     return _text(message), mode
 
 

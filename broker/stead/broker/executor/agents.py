@@ -29,7 +29,7 @@ from stead.broker.executor.errands import Errand
 from stead.broker.executor.reading import read_message, read_task, refusal_of
 from stead.broker.executor.replies import SIGN_IN, Fault, Reply, failed, passed_on
 from stead.broker.executor.subjects import Subjects
-from stead.broker.registry.cards import IDENTITY_EXTENSION
+from stead.broker.registry.cards import IDENTITY_EXTENSION, IN_TASK_EXTENSION
 from stead.broker.registry.entries import Entry
 from stead.broker.structs import to_value
 from stead.identity.errors import IdentityError, InvalidGrant, InvalidToken, ProviderUnavailable
@@ -64,6 +64,8 @@ class Agents:
         skill = errand.step.skill.removeprefix(f"{entry.name}.")
         message = _message(errand.key, {"skill": skill, "input": inputs})
         message.extensions.append(IDENTITY_EXTENSION)
+        if errand.within is not None:
+            message.metadata[IN_TASK_EXTENSION] = {"answer_within": errand.within}
         configuration = SendMessageConfiguration()
         if entry.pushes:
             configuration.task_push_notification_config.CopyFrom(TaskPushNotificationConfig(url=self.push_url))

@@ -13,12 +13,16 @@ from stead.identity.values import Arrival, Grant, acting_for
 
 @dataclass(frozen=True, slots=True)
 class Errand:
-    """A step of a task. `key` is the idempotency key of its one call, the same after any restart."""
+    """A step of a task. `key` is the idempotency key of its one call, the same after any restart.
+
+    `within` is how many seconds the task's caller allows a person for an answer, if it said so.
+    """
 
     task: str
     owner: str
     arrival: Arrival | None
     step: Step
+    within: float | None = None
 
     @property
     def key(self) -> str:

@@ -29,6 +29,9 @@ class Board(Protocol):
     async def artifact(self, at: At, name: str, data: Json, text: str = "") -> None:
         """Shows an artifact, in place of an earlier one of the same name."""
 
+    async def time_allowed(self, task: str, owner: str) -> float | None:
+        """The seconds that the task's caller allows a person for an answer, if it said so."""
+
     async def status(self, at: At, state: str, text: str = "", data: Any = None) -> None:
         """Shows a state: "working", "auth_required", "input_required", "completed", "rejected" or "failed"."""
 

@@ -1,6 +1,7 @@
 """The workflow of one step: one call, and while it waits for somebody, another look whenever something wakes it."""
 
 import logging
+from dataclasses import replace
 
 from dbos import DBOS
 
@@ -62,7 +63,8 @@ async def _call(errand: Errand, inputs: Json) -> Reply:
             return failed(unknown.code, unknown.description, unknown.hint).model_dump(mode="json")
         client = office.agents if entry.kind == "agent" else office.tools
         async with office.parked.calling(errand.task):
-            reply = await client.call(errand, entry, inputs)
+            within = await office.board.time_allowed(errand.task, errand.owner)
+            reply = await client.call(replace(errand, within=within), entry, inputs)
             if reply.child is not None and office.parked.called_off(errand.task):
                 await office.agents.cancel(errand, entry, reply.child)
         return checked(reply, errand, office.registry).model_dump(mode="json")

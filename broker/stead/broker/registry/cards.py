@@ -18,6 +18,7 @@ from stead.broker.structs import read_into, to_json
 from stead.identity.values import Grant
 
 IDENTITY_EXTENSION = "urn:stead:a2a:identity:v1"
+IN_TASK_EXTENSION = "urn:stead:a2a:in-task:v1"
 MAX_DOCUMENT = 1_000_000
 _SECONDS = 5.0
 

@@ -17,7 +17,7 @@ def _several() -> None:
 def in_task(
     url: Annotated[str, typer.Argument(help="The origin of an A2A agent.")],
     profile: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="How to make it ask; not needed for FinPort's Transfer agent.")
+        Path | None, typer.Option(metavar="FILE", help="How to make it ask; not needed for FinPort's own.")
     ] = None,
     only: Annotated[list[str] | None, typer.Option(metavar="CHECK", help="This check alone; may be repeated.")] = None,
     json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,

@@ -2,7 +2,7 @@
 
 from stead.demo.conformance.agent import state_of
 from stead.demo.conformance.errors import Fault
-from stead.demo.conformance.question import words
+from stead.demo.conformance.question import says_done, words
 from stead.demo.conformance.trial import Trial
 
 
@@ -21,8 +21,8 @@ async def deny(trial: Trial) -> str:
             task = await trial.ended(parked.id)
         except Fault as fault:
             raise Fault(f"{fault} though its owner said no and was told: {answer.told}") from None
-        if state_of(task) == "COMPLETED" or task.artifacts:
-            raise Fault(f"its owner said no, and the task is {state_of(task)} with {len(task.artifacts)} artifacts")
+        if state_of(task) == "COMPLETED" or says_done(task, trial.profile):
+            raise Fault(f"its owner said no, and the task is {state_of(task)}, with a result that says it was done")
         if not words(task):
             raise Fault(f"its owner said no, and the task is {state_of(task)} without a word")
         await trial.approved(parked)

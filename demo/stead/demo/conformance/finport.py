@@ -1,12 +1,12 @@
-"""FinPort's Transfer agent on trial: no profile is needed, since the state directory says all that it would.
+"""FinPort on trial: no profile is needed, since the state directory says all that it would.
 
-The kit plays the broker, whose key lies there, for people who really sign in. It uses a payee of its own, so that what
-it changes behind the agent's back is nobody else's.
+At the Transfer agent the kit plays the broker, whose key lies there; at the broker it is the terminal. Both times
+people really sign in. It uses a payee of its own, so that what it changes behind the agent's back is nobody else's.
 """
 
 import sqlite3
 import time
-from collections.abc import AsyncGenerator, Iterator
+from collections.abc import AsyncGenerator, Iterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, closing, contextmanager
 from dataclasses import dataclass, field
 
@@ -19,7 +19,7 @@ from stead.demo.cli.session import Session, person_named, signed_in
 from stead.demo.conformance.agent import Agent
 from stead.demo.conformance.answering import InBrowser
 from stead.demo.conformance.people import People, Person
-from stead.demo.conformance.profile import EXTENSION, Profile
+from stead.demo.conformance.profile import EXTENSION, Buttons, Profile
 from stead.demo.conformance.trial import Trial
 from stead.identity.driver import drive
 from stead.identity.egress import Nonces, shown
@@ -30,8 +30,9 @@ from stead.identity.flows.proof import with_nonce
 from stead.identity.flows.token_exchange import obo
 from stead.identity.flows.wire import TokenSet, origin
 from stead.identity.home import Home
-from stead.identity.samples import ALICE, ALICE_BROKERAGE, CAROL
+from stead.identity.samples import ALICE, ALICE_BROKERAGE, BOB, CAROL
 from stead.identity.settings import Settings
+from stead.identity.types import Json
 from stead.identity.values import AccessToken
 
 ALIAS, NAME = "Conformance check", "Conformance Kit"
@@ -41,23 +42,37 @@ _FRESH = 30.0
 _ACCOUNT, _OTHER_ACCOUNT = CAROL.accounts[0].iban, ALICE_BROKERAGE
 
 
-def _call(amount: str) -> dict[str, object]:
-    return {"data": {"skill": "send", "input": {"payee": ALIAS, "amount": amount}}}
+def _profile(parts: Sequence[Json], question: Json, result: str) -> Profile:
+    return Profile.model_validate(
+        {
+            "trigger": {"parts": parts[:1], "changed": parts[1:]},
+            "question": question,
+            "result": {
+                "/0/instructedAmount/amount": f"{result}/amount",
+                "/0/instructedAmount/currency": f"{result}/currency",
+                "/0/creditorAccount/iban": f"{result}/iban",
+            },
+            "people": {"owner": {}, "others": {"carol": {}, _MIXED: {}}},
+            "expiry": {"metadata": {EXTENSION: {"answer_within": 3}}},
+        }
+    )
 
 
-PROFILE = Profile.model_validate(
-    {
-        "trigger": {"parts": [_call("1.00")], "changed": [_call("9.00")]},
-        "result": {
-            "/0/instructedAmount/amount": "/amount",
-            "/0/instructedAmount/currency": "/currency",
-            "/0/creditorAccount/iban": "/iban",
-        },
-        "people": {"owner": {}, "others": {"carol": {}, "alice signed in as bob at the bank": {}}},
-        "expiry": {"metadata": {EXTENSION: {"answer_within": 3}}},
-    }
+_MIXED = "alice signed in as bob at the bank"
+_AMOUNTS = ("1.00", "9.00")
+TRANSFER = _profile(
+    [{"data": {"skill": "send", "input": {"payee": ALIAS, "amount": amount}}} for amount in _AMOUNTS], {}, ""
 )
-"""What a file would say; who the people are is known here."""
+BROKER = _profile(
+    [{"text": f"Transfer {amount} EUR to {ALIAS}"} for amount in _AMOUNTS],
+    {
+        "link": "/challenges/0/link",
+        "details": "/challenges/0/authorization_details",
+        "expires_at": "/challenges/0/expires_at",
+    },
+    "/results/0/output",
+)
+"""What a file would say of each; who the people are is known here."""
 
 
 @dataclass(slots=True)
@@ -129,27 +144,27 @@ class _Books:
         self.directory.put(self.issuer, ALICE.username, Payee(ALIAS, NAME, iban))
 
 
-def is_ours(home: Home, url: str) -> bool:
-    """Whether `url` is the Transfer agent of the network in this state directory, at which the kit knows its way."""
+def profile_of(home: Home, url: str) -> Profile | None:
+    """The profile of one of the network's own that asks people; None for any other, or on other providers."""
     try:
         network, settings = home.network, Settings.load(home)
     except ConfigurationError:
-        return False
-    return network.agents.get("transfer") == url and settings.issuer is None and settings.bank is None
+        return None
+    if settings.issuer is not None or settings.bank is not None or settings.login is not None:
+        return None
+    return {network.agents.get("transfer"): TRANSFER, network.broker: BROKER}.get(url)
 
 
 @asynccontextmanager
-async def on_trial(home: Home, url: str) -> AsyncGenerator[Trial, None]:
-    """The Transfer agent with Alice as owner. Raises `ProviderUnavailable` when the network does not run."""
-    issuer = home.network.corporate_idp
+async def on_trial(home: Home, url: str, profile: Profile) -> AsyncGenerator[Trial, None]:
+    """The agent with Alice as owner. Raises `ProviderUnavailable` when the network does not run."""
     async with AsyncExitStack() as stack:
-        alice = await _person(home, url, ALICE.username, stack)
-        carol = await _person(home, url, CAROL.username, stack)
-        mixed = Person("alice signed in as bob at the bank", _browser(home, ALICE.username, "bob", stack))
-        books = _Books(home, Directory.of(home), issuer)
+        alice, calling = await _person(home, url, ALICE.username, stack)
+        carol, _ = await _person(home, url, CAROL.username, stack)
+        mixed = Person(_MIXED, _browser(home, ALICE.username, BOB.username, stack))
+        books = _Books(home, Directory.of(home), home.network.corporate_idp)
         stack.enter_context(_payee(books))
-        if alice.agent is not None:
-            yield Trial(PROFILE, People(alice, alice.agent, (carol, mixed)), books)
+        yield Trial(profile, People(alice, calling, (carol, mixed)), books)
 
 
 @contextmanager
@@ -161,15 +176,19 @@ def _payee(books: _Books) -> Iterator[None]:
         books.end()
 
 
-async def _person(home: Home, url: str, username: str, stack: AsyncExitStack) -> Person:
+async def _person(home: Home, url: str, username: str, stack: AsyncExitStack) -> tuple[Person, Agent]:
     session = await signed_in(home, username, {home.network.broker: ("broker:ask",)})
     stack.push_async_callback(session.close)
-    metadata = await drive(discover(home.network.corporate_idp), session.http)
-    broker = ClientIdentity("broker", home.key("broker"), metadata.issuer).proving(ECKey.generate_key("P-256"))
-    http = httpx.AsyncClient(auth=_Exchanged(session, url, broker, metadata), timeout=30, trust_env=False)
-    agent = Agent(url, http, EXTENSION)
+    auth = session.auth(url) if url == home.network.broker else await _through_the_broker(session, url)
+    agent = Agent(url, httpx.AsyncClient(auth=auth, timeout=30, trust_env=False), EXTENSION)
     stack.push_async_callback(agent.close)
-    return Person(username, _browser(home, username, username, stack), agent)
+    return Person(username, _browser(home, username, username, stack), agent), agent
+
+
+async def _through_the_broker(session: Session, url: str) -> httpx.Auth:
+    metadata = await drive(discover(session.home.network.corporate_idp), session.http)
+    broker = ClientIdentity("broker", session.home.key("broker"), metadata.issuer)
+    return _Exchanged(session, url, broker.proving(ECKey.generate_key("P-256")), metadata)
 
 
 def _browser(home: Home, username: str, at_the_bank: str, stack: AsyncExitStack) -> InBrowser:
@@ -178,6 +197,6 @@ def _browser(home: Home, username: str, at_the_bank: str, stack: AsyncExitStack)
         network.corporate_idp: Login(person.username, person.password),
         network.bank_idp: Login(payer.username, payer.bank_password),
     }
-    browser = InBrowser(logins, PROFILE.buttons)
+    browser = InBrowser(logins, Buttons())
     stack.push_async_callback(browser.close)
     return browser

@@ -98,6 +98,11 @@ def _pinned(pinned: Any, member: str) -> Any:
         raise Fault(f"the authorization details have no {member}: what matters is not pinned") from None
 
 
+def says_done(task: Task, profile: Profile) -> bool:
+    """Whether the task's result says any of what only a completed one would."""
+    return any(_found(task, said) is not None for said in profile.result.values())
+
+
 def _found(task: Task, pointer: str) -> Any:
     parts = (part for artifact in as_json(task).get("artifacts", []) for part in artifact.get("parts", []))
     for part in parts:

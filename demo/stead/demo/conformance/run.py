@@ -29,14 +29,15 @@ async def examined(
 
 @asynccontextmanager
 async def on_trial(url: str, profile: Path | None, home: Home) -> AsyncGenerator[Trial, None]:
-    """The agent at `url` with its people. Without a profile it has to be the network's own Transfer agent."""
+    """The agent at `url` with its people. Without a profile it has to be one of the network's own."""
     if profile is None:
-        if not finport.is_ours(home, url):
+        known = finport.profile_of(home, url)
+        if known is None:
             raise ConfigurationError(
                 f"Nothing says how to make {url} ask a person.",
-                hint="Write a profile and name it with --profile. Only FinPort's Transfer agent needs none.",
+                hint="Name a profile with --profile. Only FinPort's Transfer agent and its broker need none.",
             )
-        async with finport.on_trial(home, url) as trial:
+        async with finport.on_trial(home, url, known) as trial:
             yield trial
         return
     said, folder = load(profile), profile.parent
