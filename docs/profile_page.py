@@ -77,9 +77,10 @@ MEANINGS = {
     "person.approve": "Instead, a program that says yes at `{link}`; each line of its output that is an address is "
     "taken for the callback, to be tried once more",
     "person.deny": "Instead, a program that says no",
-    "login": "An entry of `logins`. The form has to call its fields `username` and `password`.",
+    "login": "An entry of `logins`. The form has to call the password `password`.",
     "login.username": "The name",
     "login.password_file": "A file with the password",
+    "login.name_field": "What the form calls the name",
     "buttons": "The values of the buttons by which a page takes the answer.",
     "buttons.approve": "Of the yes",
     "buttons.deny": "Of the no",

@@ -48,8 +48,10 @@ class Flaw(StrEnum):
     PATIENT = "waits for ever"
     LATE = "takes a yes after its time"
     TWICE = "does it again when the callback is repeated"
+    RACY = "does it twice when the callback comes twice at once"
     LAX = "remembers a yes for the next time"
     CREDULOUS = "takes anybody's yes"
+    GULLIBLE = "takes a yes in a message"
     STEALABLE = "takes the owner's answer from anybody's browser"
     OPEN = "shows a task to anybody"
     SHARED = "lets anybody take a task back"
@@ -173,7 +175,10 @@ class Lender:
         if "taskId" in message:
             task = self.tasks[message["taskId"]]
             if self.flaw is Flaw.PLIABLE:
-                task.operation["amount"] = message["parts"][0]["data"]["amount"]
+                task.operation["amount"] = message["parts"][0].get("data", task.operation)["amount"]
+                return task
+            if self.flaw is Flaw.GULLIBLE and "Yes" in message["parts"][0].get("text", ""):
+                await self.execute(task)
                 return task
             raise PermissionError("-32004 The task takes no message.")
         for known in self.tasks.values():
@@ -251,7 +256,7 @@ class Lender:
         if person is None:
             return HTMLResponse(
                 f'<form method="post" action="/login"><input type="hidden" name="task" value="{task.id}">'
-                '<input name="username"><input type="password" name="password"></form>'
+                '<input name="who"><input type="password" name="password"></form>'
             )
         if person != task.owner and self.flaw is not Flaw.CREDULOUS:
             return HTMLResponse("Not yours.", 403)
@@ -273,11 +278,11 @@ class Lender:
 
     async def login(self, request: Request) -> Response:
         form = await request.form()
-        if form["username"] != form["password"]:
+        if form["who"] != form["password"]:
             return HTMLResponse("Wrong.", 403)
         response = RedirectResponse(f"/ask/{form['task']}", 303)
         cookie = secrets.token_hex(8)
-        self.sessions[cookie] = str(form["username"])
+        self.sessions[cookie] = str(form["who"])
         response.set_cookie("lender", cookie)
         return response
 
@@ -289,6 +294,8 @@ class Lender:
             return HTMLResponse("Not yours.", 403)
         if query["code"] not in task.codes:
             return HTMLResponse("This answer was used.", 400)
+        if self.flaw is Flaw.RACY:
+            await asyncio.sleep(1)
         if self.flaw is not Flaw.TWICE:
             task.codes.discard(query["code"])
         if "error" in query and self.flaw is not Flaw.BULLY:

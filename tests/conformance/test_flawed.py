@@ -40,6 +40,8 @@ FAILS: Mapping[Flaw, tuple[set[str], str]] = {
     Flaw.PATIENT: ({"expire"}, "still is AUTH_REQUIRED"),
     Flaw.LATE: ({"expire"}, "from FAILED to COMPLETED"),
     Flaw.TWICE: ({"replay"}, "something was executed"),
+    Flaw.RACY: ({"replay"}, "brought 3 times at once was executed"),
+    Flaw.GULLIBLE: ({"wrong-user"}, "a yes in a message made the task COMPLETED"),
     Flaw.CREDULOUS: ({"wrong-user"}, "the yes of carol"),
     Flaw.STEALABLE: ({"wrong-user"}, "opened the owner's callback"),
     Flaw.OPEN: ({"wrong-user"}, "GetTask by carol"),
@@ -52,8 +54,8 @@ FAILS: Mapping[Flaw, tuple[set[str], str]] = {
 }
 """Which checks a flaw fails, and what one of them says."""
 
-ONLY: Mapping[Flaw, tuple[str, ...]] = {Flaw.STUCK: ("approve",)}
-"""Where each of the others would wait in vain as well."""
+ONLY: Mapping[Flaw, tuple[str, ...]] = {Flaw.STUCK: ("approve",), Flaw.RACY: ("replay",)}
+"""Where each of the others would only wait."""
 
 PERSON = Path(__file__).with_name("person.py")
 Answering = Callable[[str, str, str], dict[str, object]]
@@ -61,7 +63,7 @@ PEOPLE = {"owner": "alice", "carol": "carol"}
 
 
 def _in_a_browser(url: str, name: str, user: str) -> dict[str, object]:
-    return {"logins": {url: {"username": user, "password_file": f"{name}.password"}}}
+    return {"logins": {url: {"username": user, "password_file": f"{name}.password", "name_field": "who"}}}
 
 
 def _by_program(_: str, __: str, user: str) -> dict[str, object]:

@@ -51,6 +51,7 @@ async def test_the_transfer_agent_passes_every_check(report: dict[str, Any]) -> 
         ("wrong-user", "somebody else at Northbank"),
         ("wrong-user", "and the owner's callback in their browsers"),
         ("replay", "the used link and the callback"),
+        ("replay", "brought 3 times at once it counted once"),
         ("tampered", "creditorAccount differs"),
         ("subscribe", "AUTH_REQUIRED, WORKING, COMPLETED"),
         ("expire", "in time"),

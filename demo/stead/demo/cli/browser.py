@@ -18,10 +18,11 @@ _REDIRECTS = {301, 302, 303, 307, 308}
 
 @dataclass(frozen=True, slots=True)
 class Login:
-    """What a person types at one provider."""
+    """What a person types at one provider, and what its form calls the name."""
 
     username: str
     password: str = field(repr=False)
+    name_field: str = "username"
 
 
 @dataclass(slots=True)
@@ -104,7 +105,7 @@ class Browser:
         if page.origin in typed:
             raise AccessDenied(f"{page.origin} refused the sign-in of {login.username}.")
         typed.add(page.origin)
-        return form.fields | {"username": login.username, "password": login.password}
+        return form.fields | {login.name_field: login.username, "password": login.password}
 
     async def _open(
         self, method: str, url: str, fields: Mapping[str, str] | None, until: str | None, origin: str | None = None

@@ -1,7 +1,9 @@
 """What others may try: a used answer again, another person's answer, another operation, a look at what is kept."""
 
+import asyncio
 import json
 import re
+from contextlib import suppress
 from uuid import uuid4
 
 from a2a.types import Task
@@ -10,8 +12,9 @@ from stead.demo.conformance.agent import Agent, as_json, state_of
 from stead.demo.conformance.errors import Fault, Refusal
 from stead.demo.conformance.people import Person
 from stead.demo.conformance.question import asked, words
-from stead.demo.conformance.trial import PARKED, Parked, Trial
+from stead.demo.conformance.trial import PARKED, TERMINAL, Parked, Trial
 
+_AT_ONCE = 3
 _JWT = re.compile(r"eyJ[\w-]{8,}\.[\w-]+\.[\w-]*")
 _NAMED = re.compile(
     r'"(?:\w*(?:access|refresh|id|bearer)_?token|token|client_secret|code_verifier|authorization_code|auth_credentials'
@@ -32,8 +35,25 @@ async def replay(trial: Trial) -> str:
             again = await trial.stays(first.id, "COMPLETED", "its used answer was shown again")
         if _results(again) != _results(done):
             raise Fault("the used answer, shown again, changed the result of the task")
+    once = f"; brought {_AT_ONCE} times at once it counted once" if await _at_once(trial) else ""
     used = f"the used link{' and the callback' if answer.spent else ''}"
-    return f"a second task asks anew, and {used} served once only"
+    return f"a second task asks anew, and {used} served once only{once}"
+
+
+async def _at_once(trial: Trial) -> bool:
+    """One yes that is brought several times at once is one yes. False where it is not known what to bring or count."""
+    async with trial.parked() as parked:
+        before, callback = await trial.count(), await trial.withheld(parked)
+        if before is None or callback is None:
+            return False
+        owner = trial.people.owner.answering
+        await asyncio.gather(*(owner.revisit(callback) for _ in range(_AT_ONCE)))
+        await trial.ended(parked.id)
+        await trial.stays(parked.id, "COMPLETED", "its answer was brought several times at once")
+        done = (await trial.count() or 0) - before
+    if done != 1:
+        raise Fault(f"one answer that was brought {_AT_ONCE} times at once was executed {done} times")
+    return True
 
 
 def _results(task: Task) -> str:
@@ -45,6 +65,7 @@ async def wrong_user(trial: Trial) -> str:
     async with trial.nothing_done("though only others answered"), trial.parked() as parked:
         told = [f"{person.name}, “{await _kept_out(trial, parked, person)}”" for person in trial.people.others]
         tried = await _not_carried(trial, parked)
+        await _not_said(trial, parked)
     carried = "; and the owner's callback in their browsers" if tried else ""
     return f"refused: {'; '.join(told)}{carried}"
 
@@ -60,14 +81,23 @@ async def _kept_out(trial: Trial, parked: Parked, person: Person) -> str:
 
 async def _not_carried(trial: Trial, parked: Parked) -> bool:
     """The owner's yes, opened in anybody else's browser (RFC 6749 s10.12). False where it is not known what to open."""
-    owner = trial.people.owner.answering
-    stolen = None if trial.callback is None else await owner.withheld(parked.asked.link, trial.callback)
+    stolen = await trial.withheld(parked)
     if stolen is None:
         return False
     for person in trial.people.others:
         await person.answering.revisit(stolen)
         await trial.stays(parked.id, PARKED, f"{person.name} opened the owner's callback")
     return True
+
+
+async def _not_said(trial: Trial, parked: Parked) -> None:
+    """A yes in a message. Whoever calls for the owner can write one, so it is none (A2A 1.0 s7.6.4)."""
+    with suppress(Refusal):
+        await trial.agent.send([{"text": "Yes, I approve this."}], str(uuid4()), task=parked.id)
+    await asyncio.sleep(trial.profile.times.settle)
+    now = state_of(await trial.agent.get(parked.id))
+    if now not in {PARKED, *TERMINAL} or now == "COMPLETED":
+        raise Fault(f"a yes in a message made the task {now}")
 
 
 async def _sees_nothing(agent: Agent, task: str, name: str) -> None:

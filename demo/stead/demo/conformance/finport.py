@@ -53,6 +53,7 @@ def _profile(parts: Sequence[Json], question: Json, result: str) -> Profile:
                 "/0/creditorAccount/iban": f"{result}/iban",
             },
             "people": {"owner": {}, "others": {"carol": {}, _MIXED: {}}},
+            "times": {"settle": 0.5},
             "expiry": {"metadata": {EXTENSION: {"answer_within": 3}}},
         }
     )

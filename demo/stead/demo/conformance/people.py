@@ -81,7 +81,9 @@ def _answering(described: PersonProfile, profile: Profile, folder: Path) -> Answ
 
 
 def _logins(typed: Mapping[str, Typed], folder: Path) -> dict[str, Login]:
-    return {origin: Login(one.username, _line(folder / one.password_file)) for origin, one in typed.items()}
+    return {
+        origin: Login(one.username, _line(folder / one.password_file), one.name_field) for origin, one in typed.items()
+    }
 
 
 async def _token(described: PersonProfile, folder: Path) -> str | None:

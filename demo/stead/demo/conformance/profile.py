@@ -50,6 +50,7 @@ class Login(Strict):
 
     username: str
     password_file: Path
+    name_field: str = "username"
 
 
 class PersonProfile(Strict):

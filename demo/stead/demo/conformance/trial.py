@@ -124,6 +124,17 @@ class Trial:
         self.callback = answer.callback or self.callback
         return answer
 
+    async def withheld(self, parked: Parked) -> str | None:
+        """The callback that the owner's yes leads to, not opened; None where it is not known where that is."""
+        if self.callback is None:
+            return None
+        return await self.people.owner.answering.withheld(parked.asked.link, self.callback)
+
+    async def count(self) -> int | None:
+        """How much was executed so far, where that is a number."""
+        said = await self.backstage.executions()
+        return int(said) if said is not None and said.isdecimal() else None
+
     async def completed(self, parked: Parked) -> tuple[Task, Answer]:
         """The task after its owner said yes, done as asked. Raises `Fault` when it is anything else."""
         answer = await self.approved(parked)
