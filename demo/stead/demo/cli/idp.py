@@ -8,7 +8,7 @@ from pathlib import Path
 import yaml
 
 from stead.demo.cli.output import emit, say, tell
-from stead.demo.idp import keycloak
+from stead.demo.idp import keycloak, okta
 from stead.demo.idp.demand import Demand, demand_of
 from stead.demo.network.addresses import network_of
 from stead.identity.clock import system_clock
@@ -41,15 +41,21 @@ def setup(product: str, issuer: str, out: Path, *, json: bool) -> None:
 
 def _keycloak(demand: Demand, issuer: str) -> Files:
     realm = keycloak.realm_of(demand, issuer)
-    return {f"{realm['realm']}-realm.json": jsonlib.dumps(realm, indent=2), "stead.yaml": _yaml(demand, issuer)}
+    return {
+        f"{realm['realm']}-realm.json": jsonlib.dumps(realm, indent=2),
+        "stead.yaml": _yaml(keycloak.settings_of(demand, issuer)),
+    }
 
 
-def _yaml(demand: Demand, issuer: str) -> str:
-    settings: Json = keycloak.settings_of(demand, issuer)
+def _okta(demand: Demand, issuer: str) -> Files:
+    return {"okta-setup.sh": okta.script_of(demand, issuer), "stead.yaml": _yaml(okta.settings_of(demand, issuer))}
+
+
+def _yaml(settings: Json) -> str:
     return yaml.safe_dump(settings, sort_keys=False)
 
 
-_PRODUCTS: Mapping[str, Callable[[Demand, str], Files]] = {"keycloak": _keycloak}
+_PRODUCTS: Mapping[str, Callable[[Demand, str], Files]] = {"keycloak": _keycloak, "okta": _okta}
 
 
 def rotate_keys(which: str, *, at_once: bool, json: bool) -> None:
