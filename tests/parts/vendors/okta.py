@@ -2,10 +2,10 @@
 
 import secrets
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar
 
-from tests.parts.vendors.vendor import ACCESS_TOKEN, CODE, EXCHANGE, SERVICE, Json, Refused, Vendor
+from tests.parts.vendors.vendor import ACCESS_TOKEN, CODE, EXCHANGE, REFRESH, SERVICE, Json, Refused, Vendor
 
 SERVER = "aus1finport2345678"
 AUDIENCE = "api://finport"
@@ -13,7 +13,11 @@ AUDIENCE = "api://finport"
 
 @dataclass
 class Okta(Vendor):
-    """The server has one audience; what a token is for is told by its scopes."""
+    """The server has one audience; what a token is for is told by its scopes. `login` is the person's user name."""
+
+    login: str = "alice@finport.example"
+    refreshes: dict[str, tuple[str, str]] = field(default_factory=dict)
+    """The scope of each refresh token and its client; one that was used is gone (rotation without leeway)."""
 
     paths: ClassVar[tuple[str, str, str, str]] = (
         f"/oauth2/{SERVER}/.well-known/openid-configuration",
@@ -31,6 +35,8 @@ class Okta(Vendor):
         if grant == CODE:
             asked = self.redeemed(client, form)
             return self._person(client, asked["scope"], nonce=asked["nonce"])
+        if grant == REFRESH:
+            return self._refreshed(client, form)
         if grant == EXCHANGE:
             return self._exchanged(client, form)
         if grant == SERVICE:
@@ -43,6 +49,19 @@ class Okta(Vendor):
 
     def grant_refused(self, why: str) -> Refused:
         return oauth("invalid_grant", f"'subject_token' is invalid: {why}.")
+
+    def _refreshed(self, client: str, form: dict[str, str]) -> Json:
+        scope, owner = self.refreshes.pop(form.get("refresh_token", ""), ("", ""))
+        if owner != client:
+            raise oauth("invalid_grant", "The refresh token is invalid or expired.")
+        return {**self._person(client, scope), **self._offline(client, scope)}
+
+    def _offline(self, client: str, scope: str) -> Json:
+        if "offline_access" not in scope.split():
+            return {}
+        made = secrets.token_urlsafe(32)
+        self.refreshes[made] = (scope, client)
+        return {"refresh_token": made}
 
     def _exchanged(self, client: str, form: dict[str, str]) -> Json:
         if not form.get("scope") or form.get("subject_token_type") != ACCESS_TOKEN:
@@ -71,13 +90,17 @@ class Okta(Vendor):
                 }
                 raise Refused(429, {**summary, "errorLink": "E0000047", "errorId": "oae1", "errorCauses": []})
 
+    def claimed(self) -> Json:
+        """What claims are configured."""
+        return {}
+
     def _person(self, client: str, scope: str, nonce: str | None = None) -> Json:
-        said = {"sub": "alice@finport.example", "uid": "00u1alice", "cid": client, "auth_time": int(time.time())}
+        said = {**self.claimed(), "sub": self.login, "uid": "00u1alice", "cid": client, "auth_time": int(time.time())}
         answer = self._plain(said, scope)
         if nonce is None:
             return answer
-        identity = {"sub": "00u1alice", "aud": client, "nonce": nonce, "ver": 1, "amr": ["pwd"]}
-        return {**answer, "id_token": self.signed(identity)}
+        identity = {"sub": "00u1alice", "aud": client, "nonce": nonce, "ver": 1, "amr": ["pwd"], "name": "Alice"}
+        return {**answer, **self._offline(client, scope), "id_token": self.signed(identity)}
 
     def _plain(self, claims: Json, scope: str) -> Json:
         own = {"ver": 1, "jti": f"AT.{secrets.token_urlsafe(16)}", "aud": AUDIENCE, "scp": scope.split()}

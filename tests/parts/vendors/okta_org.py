@@ -197,8 +197,16 @@ class OktaOrg(Okta):
     def token(self, client: str, form: dict[str, str]) -> Json:
         grant = form.get("grant_type", "")
         code = self.codes.get(form.get("code", ""), {})
-        self._allow(client, grant, set((code.get("scope") or form.get("scope", "")).split()))
+        renewed, _ = self.refreshes.get(form.get("refresh_token", ""), ("", ""))
+        self._allow(client, grant, set((code.get("scope") or renewed or form.get("scope", "")).split()))
         return super().token(client, form)
+
+    def claimed(self) -> Json:
+        """The person's groups, as far as the claim's filter lets them through."""
+        return {
+            one["name"]: sorted(name for name in self.member_of if re.search(one["value"], name))
+            for one in self._all("claims")
+        }
 
     def _allow(self, client: str, grant: str, scopes: set[str]) -> None:
         app = next(one for one in self._all("apps") if self._id(one) == client)

@@ -24,6 +24,7 @@ from starlette.routing import Route
 
 Json = dict[str, Any]
 CODE = "authorization_code"
+REFRESH = "refresh_token"
 SERVICE = "client_credentials"
 EXCHANGE = "urn:ietf:params:oauth:grant-type:token-exchange"
 JWT_BEARER = "urn:ietf:params:oauth:grant-type:jwt-bearer"

@@ -18,6 +18,8 @@ from stead.identity.types import Json
 AUDIENCE = "api://finport"
 SHORTEST_ID = 6
 """Characters: Okta takes no shorter client id."""
+ASKED_AT_LOGIN = ("broker:ask", "trail:read")
+"""What every customer may have: Okta refuses a login that asks for more than one rule allows."""
 SIGNING_IN = ("openid", "profile", "offline_access")
 LIFETIME, IDLE = 5, 480
 """Minutes: of an access token, which is the shortest that Okta has, and of a refresh token that nobody uses."""
@@ -66,9 +68,10 @@ def settings_of(demand: Demand, issuer: str) -> Json:
         "preset": "okta",
         "first_actors": [_id_of(name) for name in demand.first_actors],
         "audiences": dict.fromkeys(demand.audiences, AUDIENCE),
+        "senders": {_id_of(name): address for address, name in demand.audiences.items()},
         "clients": {name: told for name, told in renamed.items() if told["client_id"] != name},
     }
-    login = {"issuer": issuer, "client_id": web, "scopes": [*SIGNING_IN, "broker:ask"], "algorithms": ["RS256"]}
+    login = {"issuer": issuer, "client_id": web, "scopes": [*SIGNING_IN, *ASKED_AT_LOGIN], "algorithms": ["RS256"]}
     return {"issuer": issuer, "login": login, "issuers": [described]}
 
 
