@@ -6,13 +6,13 @@ from joserfc.jwk import ECKey
 
 from stead.identity.flows.client_assertion import ClientIdentity, token_request
 from stead.identity.flows.discovery import Metadata
+from stead.identity.flows.exchange_refusals import exchanged
 from stead.identity.flows.wire import (
     ACCESS_TOKEN_TYPE,
     TargetBy,
     TokenSet,
     require_scope,
     scope_parameter,
-    successful,
     target_parameter,
     token_set,
     unusable,
@@ -79,7 +79,7 @@ def process_obo(
     response: Response, metadata: Metadata, *, scopes: Sequence[str], now: float, proof_key: ECKey | None = None
 ) -> TokenSet:
     """The response half (RFC 8693 s2.2). Only an access token will do; a refresh token is dropped."""
-    body = successful(response, metadata.issuer)
+    body = exchanged(response, metadata.issuer)
     if body.get("issued_token_type") != ACCESS_TOKEN_TYPE:
         raise unusable(metadata.issuer, "the issued token is not an access token")
     tokens = token_set(body, metadata.issuer, asked=scopes, now=now, proof_key=proof_key)

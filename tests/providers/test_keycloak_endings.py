@@ -1,0 +1,193 @@
+"""How things end at a real Keycloak: sign-out, revocation, refresh tokens that were used, and each way it says no."""
+
+import time
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, replace
+
+import httpx
+import pytest
+
+from stead.demo.cli.browser import Browser, Login, Page
+from stead.identity.clock import system_clock
+from stead.identity.connections import Connections, connected
+from stead.identity.driver import drive
+from stead.identity.errors import (
+    AccessDenied,
+    IdentityError,
+    InvalidGrant,
+    InvalidScope,
+    InvalidTarget,
+    ProviderUnavailable,
+)
+from stead.identity.flows import begin, redeem, validate_callback
+from stead.identity.flows.client_assertion import ClientIdentity
+from stead.identity.flows.discovery import Metadata
+from stead.identity.flows.refresh import renew
+from stead.identity.flows.revocation import revoke
+from stead.identity.flows.token_exchange import obo
+from stead.identity.flows.wire import TokenSet
+from stead.identity.samples import PERSONS
+from stead.identity.settings import Settings
+from stead.identity.values import RefreshToken
+from tests.providers.conftest import Elsewhere
+from tests.providers.keycloak import available
+
+pytestmark = [
+    pytest.mark.skipif(not available(), reason="Keycloak is not installed: run `make test`"),
+    pytest.mark.timeout(300),
+]
+
+
+@dataclass
+class Desk:
+    """Alice's browser, and the network's workloads as Keycloak's clients."""
+
+    elsewhere: Elsewhere
+    settings: Settings
+    metadata: Metadata
+    open_: Connections
+    browser: httpx.AsyncClient
+
+    def client(self, name: str) -> ClientIdentity:
+        return self.settings.described(self.elsewhere.issuer).client_named(name, self.elsewhere.finport.home)
+
+    @property
+    def front(self) -> str:
+        return str(self.elsewhere.finport.home.network.web)
+
+    async def sign_in(self) -> TokenSet:
+        web, back = self.client("finport-web"), f"{self.front}/callback"
+        pending = begin(web, self.metadata, redirect_uri=back, scopes=("openid", "broker:ask"))
+        alice = next(one for one in PERSONS if one.username == "alice")
+        logins = {self.elsewhere.issuer.partition("/realms/")[0]: Login("alice", alice.password)}
+        page = await Browser(self.browser, logins).visit(pending.url, until=back)
+        code = validate_callback(pending, httpx.URL(page.url).params.multi_items())
+        flow = redeem(web, self.metadata, pending, code, now=system_clock(), algorithms=("RS256",))
+        return await drive(flow, self.open_.bare)
+
+    async def renewed(self, token: RefreshToken | None) -> TokenSet:
+        assert token is not None
+        return await drive(renew(self.client("finport-web"), self.metadata, token, now=system_clock()), self.open_.bare)
+
+    async def exchanged(
+        self,
+        tokens: TokenSet,
+        audience: str = "portfolio-agent",
+        scope: str = "portfolio:read",
+        *,
+        by: str = "broker",
+        at: Metadata | None = None,
+    ) -> TokenSet:
+        flow = obo(
+            self.client(by),
+            at or self.metadata,
+            subject_token=tokens.access_token,
+            audience=audience,
+            scopes=(scope,),
+            now=system_clock(),
+            target_by="audience",
+        )
+        return await drive(flow, self.open_.bare)
+
+
+@pytest.fixture
+async def desk(elsewhere: Elsewhere) -> AsyncIterator[Desk]:
+    home = elsewhere.finport.home
+    settings = Settings.load(home)
+    web = settings.described(elsewhere.issuer).client_named("finport-web", home)
+    async with (
+        httpx.AsyncClient(trust_env=False) as browser,
+        connected(web, home.key("proof"), settings, time.time, lambda _: web) as open_,
+    ):
+
+        async def as_on_loopback(_: httpx.Response) -> None:
+            """Browsers send secure cookies to loopback addresses without TLS; httpx does not."""
+            for cookie in browser.cookies.jar:
+                cookie.secure = False
+
+        browser.event_hooks["response"].append(as_on_loopback)
+        yield Desk(elsewhere, settings, await open_.providers.metadata(elsewhere.issuer), open_, browser)
+
+
+async def is_over(desk: Desk, tokens: TokenSet) -> None:
+    """Neither half of a login gets anything more."""
+    with pytest.raises(InvalidGrant):
+        await desk.renewed(tokens.refresh_token)
+    with pytest.raises(InvalidGrant):
+        await desk.exchanged(tokens)
+
+
+async def test_a_refresh_token_is_good_once_and_a_thief_who_uses_it_again_ends_the_login(desk: Desk) -> None:
+    first = await desk.sign_in()
+    second = await desk.renewed(first.refresh_token)
+    assert second.refresh_token is not None
+    assert second.refresh_token != first.refresh_token
+    assert await desk.exchanged(second)
+    with pytest.raises(InvalidGrant):
+        await desk.renewed(first.refresh_token)
+    await is_over(desk, second)
+
+
+async def test_a_login_whose_refresh_token_was_revoked_goes_no_further(desk: Desk) -> None:
+    tokens = await desk.sign_in()
+    assert await desk.exchanged(tokens)
+    assert tokens.refresh_token is not None
+    flow = revoke(desk.client("finport-web"), desk.metadata, tokens.refresh_token, now=system_clock())
+    await drive(flow, desk.open_.bare)
+    await is_over(desk, tokens)
+
+
+async def test_a_person_who_signs_out_at_keycloak_is_signed_out_of_the_network(desk: Desk) -> None:
+    tokens = await desk.sign_in()
+    assert await desk.exchanged(tokens)
+    assert desk.metadata.end_session_endpoint is not None
+    asked = {"client_id": "finport-web", "post_logout_redirect_uri": f"{desk.front}/", "state": "s1"}
+    page = await desk.browser.get(desk.metadata.end_session_endpoint, params=asked)
+    form = Page(str(page.url), page.status_code, page.text).forms()[0]
+    done = await desk.browser.post(str(page.url.join(form.action)), data=form.fields | dict(form.buttons))
+    assert (done.status_code, done.headers["location"]) == (302, f"{desk.front}/?state=s1")
+    await is_over(desk, tokens)
+
+
+async def test_a_sign_out_does_not_lead_to_a_strangers_page(desk: Desk) -> None:
+    await desk.sign_in()
+    assert desk.metadata.end_session_endpoint is not None
+    asked = {"client_id": "finport-web", "post_logout_redirect_uri": "https://evil.example/"}
+    page = await desk.browser.get(desk.metadata.end_session_endpoint, params=asked)
+    assert (page.status_code, page.headers.get("location")) == (400, None)
+
+
+@pytest.mark.parametrize(
+    ("by", "audience", "scope", "kind"),
+    [
+        ("broker", "portfolio-agent", "no:such", InvalidScope),
+        ("broker", "holdings-mcp", "holdings:read", InvalidScope),
+        ("broker", "nobody", "portfolio:read", InvalidTarget),
+        ("broker", "transfer-agent", "portfolio:read", InvalidTarget),
+        ("portfolio-agent", "holdings-mcp", "holdings:read", AccessDenied),
+    ],
+    ids=[
+        "a scope nobody has",
+        "another's scope",
+        "no such target",
+        "a target the scope is not for",
+        "a token not for it",
+    ],
+)
+async def test_a_no_of_keycloak_is_one_of_ours(
+    desk: Desk, by: str, audience: str, scope: str, kind: type[IdentityError]
+) -> None:
+    tokens = await desk.sign_in()
+    with pytest.raises(IdentityError) as refused:
+        await desk.exchanged(tokens, audience, scope, by=by)
+    assert type(refused.value) is kind
+    assert "eyJ" not in str(refused.value)
+
+
+async def test_a_keycloak_that_is_not_there_is_down_and_refuses_nobody(desk: Desk) -> None:
+    tokens = await desk.sign_in()
+    assert desk.metadata.token_endpoint is not None
+    gone = replace(desk.metadata, token_endpoint=desk.metadata.token_endpoint.replace("127.0.0.13", "127.0.0.113"))
+    with pytest.raises(ProviderUnavailable):
+        await desk.exchanged(tokens, at=gone)
+    assert await desk.exchanged(tokens)
