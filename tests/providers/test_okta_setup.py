@@ -12,6 +12,7 @@ import httpx
 import pytest
 import yaml
 
+from stead.demo.cli import idp
 from stead.demo.idp import okta
 from stead.demo.idp.demand import Demand, demand_of
 from stead.demo.network.addresses import network_of
@@ -168,3 +169,12 @@ def test_an_issuer_that_is_no_custom_authorization_server_is_refused(issuer: str
     network_of(home)
     with pytest.raises(InvalidRequest):
         okta.script_of(demand_of(home, issuer), issuer)
+
+
+def test_the_command_writes_both_sides(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STEAD_HOME", str(tmp_path / "home"))
+    issuer, out = "https://acme.okta.com/oauth2/aus1", tmp_path / "okta"
+    idp.setup("okta", issuer, out, json=True)
+    assert sorted(file.name for file in out.iterdir()) == ["okta-setup.sh", "stead.yaml"]
+    assert Settings.model_validate(yaml.safe_load((out / "stead.yaml").read_text())).issuer == issuer
+    assert "ORG=https://acme.okta.com\nSERVER=aus1\n" in (out / "okta-setup.sh").read_text()
