@@ -1,7 +1,8 @@
-"""An organization at Okta: its management API as documented, and the authorization server that is set up by it.
+"""An organization at Okta: the part of its management API that a network needs, and the server that is set up by it.
 
-What the API takes is checked: known members, kinds, names that are there once, and ids that are there at all. The token
-endpoint then goes by it alone: who is a client, by which key, and which rule of which policy allows what is asked for.
+What the API takes is checked, as we understand its documentation: members of the outermost object, kinds,
+names that are there once, and ids that are there at all. The token endpoint then goes by it alone: who is a client, by
+which key, and which rule of which policy allows what is asked for.
 """
 
 import re
