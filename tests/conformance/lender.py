@@ -37,6 +37,8 @@ class Flaw(StrEnum):
     EAGER = "never asks"
     SHIFTING = "shows another question each time"
     FORGETFUL = "loses the question after it was asked"
+    PRIVATE = "lets nobody watch"
+    HOLDING = "keeps the call open while it waits"
     DEAF = "closes the stream while the task waits"
     UNDEAD = "goes on after it was taken back"
     UNSTOPPABLE = "cannot be taken back"
@@ -131,7 +133,7 @@ class Lender:
         caller, params = self.people.get(token), body["params"]
         if caller is None:
             return Response(status_code=401)
-        if body["method"] == "SubscribeToTask":
+        if body["method"] == "SubscribeToTask" and self.flaw is not Flaw.PRIVATE:
             events = self.events(self.tasks[params["id"]])
             wrapped = (
                 f"data: {json.dumps({'jsonrpc': '2.0', 'id': body['id'], 'result': one})}\n\n" async for one in events
@@ -161,6 +163,8 @@ class Lender:
         if method == "SendMessage":
             return {"task": self.shown(await self.message(params["message"], caller, token))}
         task = self.tasks.get(params["id"])
+        if method not in ("GetTask", "CancelTask"):
+            raise PermissionError("-32004 That cannot be done.")
         others = {"GetTask": Flaw.OPEN, "CancelTask": Flaw.SHARED}[method]
         if task is None or (task.owner != caller and self.flaw is not others):
             raise PermissionError("-32001 There is no such task.")
@@ -204,6 +208,9 @@ class Lender:
         if self.flaw is Flaw.EAGER or (self.flaw is Flaw.LAX and operation in self.executed):
             await self.execute(task)
         self.expiring.add(asyncio.create_task(self.expire(task)))
+        if self.flaw is Flaw.HOLDING:
+            async with task.changed:
+                await task.changed.wait()
         return task
 
     async def expire(self, task: Task) -> None:

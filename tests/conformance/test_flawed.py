@@ -29,6 +29,8 @@ FAILS: Mapping[Flaw, tuple[set[str], str]] = {
     Flaw.EAGER: (ALL, "never was AUTH_REQUIRED"),
     Flaw.SHIFTING: ({"get"}, "another question"),
     Flaw.FORGETFUL: ({"get", "tampered"}, "nobody can be sent anywhere"),
+    Flaw.PRIVATE: ({"subscribe"}, "SubscribeToTask of a waiting task: it answered: That cannot be done."),
+    Flaw.HOLDING: ({"park"}, "kept a call open"),
     Flaw.DEAF: ({"subscribe"}, "closed at AUTH_REQUIRED"),
     Flaw.UNDEAD: ({"cancel"}, "from CANCELED to COMPLETED"),
     Flaw.UNSTOPPABLE: ({"cancel"}, "CancelTask of a waiting task"),
@@ -54,7 +56,7 @@ FAILS: Mapping[Flaw, tuple[set[str], str]] = {
 }
 """Which checks a flaw fails, and what one of them says."""
 
-ONLY: Mapping[Flaw, tuple[str, ...]] = {Flaw.STUCK: ("approve",), Flaw.RACY: ("replay",)}
+ONLY: Mapping[Flaw, tuple[str, ...]] = {Flaw.STUCK: ("approve",), Flaw.HOLDING: ("park",), Flaw.RACY: ("replay",)}
 """Where each of the others would only wait."""
 
 PERSON = Path(__file__).with_name("person.py")
@@ -83,7 +85,7 @@ def _profile(url: str, flaw: Flaw, answering: Answering) -> dict[str, object]:
         "expiry": {"metadata": {"patience": 0.5}, "grace": 1 if flaw is Flaw.PATIENT else 30},
         "tampering": {"change": ["touch", "tampered"], "undo": ["rm", "-f", "tampered"]},
         "executions": ["cat", "executed"],
-        "times": {"settle": 0.2, "finish": 2 if flaw is Flaw.STUCK else 30},
+        "times": {"settle": 0.2, "finish": 2 if flaw in (Flaw.STUCK, Flaw.HOLDING) else 30},
     }
 
 

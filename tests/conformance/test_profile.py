@@ -72,6 +72,8 @@ def test_a_profile_that_is_not_there_is_said_to_be_so(tmp_path: Path) -> None:
         ({"token_file": "none"}, "cannot be read"),
         ({"token_command": ["/none"]}, "cannot be run"),
         ({"token_command": ["false"]}, "failed with 1"),
+        ({"token_command": ["true"]}, "token is none"),
+        ({"token_command": ["echo", "Bearer x"]}, "token is none"),
     ],
 )
 async def test_an_owner_without_a_token_is_not_put_on_trial(tmp_path: Path, owner: dict[str, Any], why: str) -> None:
@@ -86,7 +88,7 @@ async def test_a_token_comes_from_a_program_as_well_and_is_never_printed(tmp_pat
     owner = {"token_command": ["cat", "kept"]}
     path = _written(tmp_path, {**_least(), "people": {"owner": owner, "others": {"mallory": {}}}})
     async with on_trial(URL, path, Home(tmp_path)) as trial:
-        assert trial.people.owner.token == "a-secret"
+        assert trial.people.owner.tokens == {"a-secret"}
         assert "a-secret" not in repr(trial)
 
 

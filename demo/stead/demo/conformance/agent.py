@@ -20,7 +20,8 @@ from a2a.utils.errors import A2AError
 from google.protobuf.json_format import MessageToDict, ParseDict, ParseError
 from google.protobuf.message import Message as Protobuf
 
-from stead.demo.conformance.errors import Refusal
+from stead.demo.conformance.errors import Fault, Refusal
+from stead.demo.conformance.quoting import quoted
 from stead.identity.errors import ConfigurationError, ProviderUnavailable
 from stead.identity.types import Json
 
@@ -147,6 +148,8 @@ def _told(url: str) -> Iterator[None]:
         cause = failure if isinstance(failure, httpx.HTTPError) else failure.__cause__
         if isinstance(cause, httpx.HTTPStatusError) and cause.response.status_code < 500:
             raise Refusal(f"it answered with status {cause.response.status_code}") from None
+        if isinstance(cause, httpx.ReadTimeout):
+            raise Fault("it kept a call open and said nothing, though a task that waits is an answer") from None
         if isinstance(cause, httpx.HTTPError):
             raise ProviderUnavailable(f"{url} gives no answer.", hint="Does the agent run?") from None
-        raise Refusal(f"it answered: {str(failure)[:200]}") from None
+        raise Refusal(f"it answered: {quoted(str(failure))}") from None

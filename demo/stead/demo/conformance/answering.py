@@ -14,6 +14,7 @@ import httpx
 from stead.demo.cli.browser import Browser, Login, Page
 from stead.demo.conformance.commands import run
 from stead.demo.conformance.profile import Buttons, Command
+from stead.demo.conformance.quoting import quoted
 from stead.identity.errors import ConfigurationError, IdentityError
 
 Decision = Literal["approve", "deny"]
@@ -74,7 +75,7 @@ class InBrowser:
             page = await self._followed(link, button)
         except IdentityError as error:
             return Answer(error.description, self._spent())
-        return Answer(f"{page.status} {page.words()[:120]}", self._spent())
+        return Answer(f"{page.status} {quoted(page.words())}", self._spent())
 
     async def _followed(self, link: str, button: str, until: str | None = None) -> Page:
         browser, page = Browser(self._http, self.logins), Page(link, 0, "")

@@ -180,7 +180,7 @@ def _require_clean(said: str, trial: Trial, number: int) -> None:
         raise Fault(f"answer {number} of the agent shows a signed token")
     if named := _NAMED.search(said):
         raise Fault(f"answer {number} of the agent shows a member {named[0].partition(':')[0]}")
-    if trial.people.owner.token and trial.people.owner.token in said:
+    if any(token in said for token in trial.people.owner.tokens):
         raise Fault(f"answer {number} of the agent shows the token of its caller")
     if any(code in said for code in trial.codes):
         raise Fault(f"answer {number} of the agent shows the provider's code")

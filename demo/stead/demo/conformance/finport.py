@@ -181,7 +181,7 @@ async def _person(home: Home, url: str, username: str, stack: AsyncExitStack) ->
     session = await signed_in(home, username, {home.network.broker: ("broker:ask",)})
     stack.push_async_callback(session.close)
     auth = session.auth(url) if url == home.network.broker else await _through_the_broker(session, url)
-    agent = Agent(url, httpx.AsyncClient(auth=auth, timeout=30, trust_env=False), EXTENSION)
+    agent = Agent(url, httpx.AsyncClient(auth=auth, timeout=TRANSFER.times.finish, trust_env=False), EXTENSION)
     stack.push_async_callback(agent.close)
     return Person(username, _browser(home, username, username, stack), agent), agent
 

@@ -1,6 +1,6 @@
 """The people of a profile: the owner of the tasks, and those who try in the owner's place."""
 
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Mapping, Set
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,7 +10,7 @@ import httpx
 from stead.demo.cli.browser import Login
 from stead.demo.conformance.agent import Agent
 from stead.demo.conformance.answering import Answer, Answering, ByCommand, Decision, InBrowser
-from stead.demo.conformance.commands import require
+from stead.demo.conformance.bearer import Bearer, line_of
 from stead.demo.conformance.profile import Login as Typed
 from stead.demo.conformance.profile import PersonProfile, Profile
 from stead.identity.errors import ConfigurationError
@@ -18,12 +18,12 @@ from stead.identity.errors import ConfigurationError
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """Somebody with a name, a way to answer, and perhaps a token to call the agent with."""
+    """Somebody with a name, a way to answer, and perhaps tokens to call the agent with."""
 
     name: str
     answering: Answering
     agent: Agent | None = None
-    token: str | None = field(default=None, repr=False)
+    tokens: Set[str] = field(default=frozenset(), repr=False)
 
     async def approve(self, link: str) -> Answer:
         """Says yes."""
@@ -65,13 +65,14 @@ async def _person(
 ) -> Person:
     answering = _answering(described, profile, folder)
     stack.push_async_callback(answering.close)
-    token = await _token(described, folder)
-    if token is None:
+    if described.token_file is None and described.token_command is None:
         return Person(name, answering)
-    http = httpx.AsyncClient(headers={"authorization": f"Bearer {token}"}, timeout=30, trust_env=False)
+    bearer = Bearer(described, folder)
+    await bearer.obtain()
+    http = httpx.AsyncClient(auth=bearer, timeout=profile.times.finish, trust_env=False)
     agent = Agent(url, http, profile.question.extension)
     stack.push_async_callback(agent.close)
-    return Person(name, answering, agent, token)
+    return Person(name, answering, agent, bearer.shown)
 
 
 def _answering(described: PersonProfile, profile: Profile, folder: Path) -> Answering:
@@ -82,18 +83,6 @@ def _answering(described: PersonProfile, profile: Profile, folder: Path) -> Answ
 
 def _logins(typed: Mapping[str, Typed], folder: Path) -> dict[str, Login]:
     return {
-        origin: Login(one.username, _line(folder / one.password_file), one.name_field) for origin, one in typed.items()
+        origin: Login(one.username, line_of(folder / one.password_file), one.name_field)
+        for origin, one in typed.items()
     }
-
-
-async def _token(described: PersonProfile, folder: Path) -> str | None:
-    if described.token_file is not None:
-        return _line(folder / described.token_file)
-    return None if described.token_command is None else await require(described.token_command, folder)
-
-
-def _line(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8").strip()
-    except (OSError, UnicodeError):
-        raise ConfigurationError(f"{path} cannot be read.") from None

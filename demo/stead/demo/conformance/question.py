@@ -10,6 +10,7 @@ from stead.demo.conformance.agent import as_json
 from stead.demo.conformance.errors import Fault
 from stead.demo.conformance.pointers import at
 from stead.demo.conformance.profile import Profile, Question
+from stead.demo.conformance.quoting import quoted
 from stead.identity.challenge import canonical
 from stead.identity.errors import IdentityError
 from stead.identity.types import Json
@@ -81,9 +82,9 @@ def _time(said: str) -> float | None:
 
 
 def words(task: Task) -> str:
-    """The text of the status message."""
+    """The text of the status message, as it is quoted."""
     parts = as_json(task).get("status", {}).get("message", {}).get("parts", [])
-    return " ".join(part["text"] for part in parts if "text" in part).strip()
+    return quoted(" ".join(part["text"] for part in parts if "text" in part))
 
 
 def differing(task: Task, pinned: Any, profile: Profile) -> list[str]:

@@ -5,7 +5,12 @@ import asyncio
 from stead.demo.conformance.agent import state_of
 from stead.demo.conformance.errors import Fault, Refusal
 from stead.demo.conformance.question import asked, words
+from stead.demo.conformance.quoting import quoted
 from stead.demo.conformance.trial import PARKED, TERMINAL, Parked, Trial
+from stead.identity.errors import IdentityError
+
+Told = str | Exception | None
+"""A state that the stream shows, why there is none, or its end."""
 
 
 async def park(trial: Trial) -> str:
@@ -22,7 +27,7 @@ async def park(trial: Trial) -> str:
             raise Fault(f"the status message does not name the extension {uri}")
         if any(not isinstance(one, dict) or not one.get("type") for one in _listed(found.details)):
             raise Fault("an authorization detail has no type")
-    return f"asks: {found.text}"
+    return f"asks: {quoted(found.text)}"
 
 
 def _listed(details: object) -> list[object]:
@@ -44,7 +49,7 @@ async def subscribe(trial: Trial) -> str:
     if not (await trial.agent.card()).capabilities.streaming:
         return "the card offers no streaming, so there is nothing to watch"
     async with trial.parked() as parked:
-        told: asyncio.Queue[str | None] = asyncio.Queue()
+        told: asyncio.Queue[Told] = asyncio.Queue()
         watching = asyncio.create_task(_watched(trial, parked, told))
         try:
             states = await _told(trial, parked, told)
@@ -54,15 +59,17 @@ async def subscribe(trial: Trial) -> str:
     return f"the stream showed {', '.join(dict.fromkeys(states))}, and closed"
 
 
-async def _watched(trial: Trial, parked: Parked, told: "asyncio.Queue[str | None]") -> None:
+async def _watched(trial: Trial, parked: Parked, told: "asyncio.Queue[Told]") -> None:
     try:
         async for state in trial.agent.watch(parked.id):
             told.put_nowait(state)
-    finally:
+    except (Refusal, Fault, IdentityError) as failure:
+        told.put_nowait(failure)
+    else:
         told.put_nowait(None)
 
 
-async def _told(trial: Trial, parked: Parked, told: "asyncio.Queue[str | None]") -> list[str]:
+async def _told(trial: Trial, parked: Parked, told: "asyncio.Queue[Told]") -> list[str]:
     """What the stream says: first that the task waits, and after the yes how it ends."""
     first = await _next(trial, told, "the stream says nothing")
     if first != PARKED:
@@ -78,11 +85,14 @@ async def _told(trial: Trial, parked: Parked, told: "asyncio.Queue[str | None]")
     return states
 
 
-async def _next(trial: Trial, told: "asyncio.Queue[str | None]", otherwise: str) -> str | None:
+async def _next(trial: Trial, told: "asyncio.Queue[Told]", otherwise: str) -> str | None:
     try:
-        return await asyncio.wait_for(told.get(), trial.profile.times.finish)
+        said = await asyncio.wait_for(told.get(), trial.profile.times.finish)
     except TimeoutError:
         raise Fault(otherwise) from None
+    if isinstance(said, Exception):
+        raise Fault(f"SubscribeToTask of a waiting task: {said}")
+    return said
 
 
 async def cancel(trial: Trial) -> str:
