@@ -203,3 +203,12 @@ def test_the_state_directory_s_own_variable_is_no_setting(home: Any, monkeypatch
 
 def test_an_empty_file_is_no_error(write: Any) -> None:
     assert Settings.load(write("")).planner == "rules"
+
+
+def test_services_that_share_an_audience_need_to_be_told_apart_by_their_senders(write: Any) -> None:
+    shared = "audiences: {'https://a.example': api, 'https://b.example': api}"
+    issuer = "issuers:\n- {issuer: 'https://login.example/oauth2/aus1', preset: okta, " + shared
+    with pytest.raises(ConfigurationError, match="senders"):
+        Settings.load(write(issuer + "}\n"))
+    named = Settings.load(write(issuer + ", senders: {a: 'https://a.example'}}\n"))
+    assert named.issuers[0].senders == {"a": "https://a.example"}

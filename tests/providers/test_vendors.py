@@ -1,5 +1,6 @@
 """Entra, Okta and Auth0 by the examples' own settings: sign-in, the next hop, services, verification, refusals."""
 
+import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -10,6 +11,7 @@ import httpx
 import pytest
 import yaml
 
+from stead.identity.chains import Chains
 from stead.identity.clock import system_clock
 from stead.identity.connections import Connections, connected
 from stead.identity.driver import drive, fetch
@@ -26,7 +28,9 @@ from stead.identity.errors import (
     StepUpRequired,
 )
 from stead.identity.flows import begin, redeem, validate_callback
-from stead.identity.home import Home
+from stead.identity.home import Home, public_jwk
+from stead.identity.metadata import KEYS
+from stead.identity.receipts import HEADER, write_receipt
 from stead.identity.settings import Settings
 from stead.identity.values import AccessToken, Grant, Principal
 from stead.identity.verifier import Verifier
@@ -144,6 +148,27 @@ async def test_the_broker_goes_on_in_the_persons_stead_and_is_the_actor(town: To
     assert seen.actor.subject.startswith("broker-")
     assert seen.chain_from == ("token" if isinstance(town.vendor, Auth0) else "asserted")
     assert seen.scopes >= {"portfolio:read"}
+
+
+async def test_the_example_says_with_whose_keys_the_chain_is_proven(town: Town) -> None:
+    person = await town.caller()
+    token = await town.next_hop(person)
+    me = town.settings.described(town.vendor.issuer).client_named("broker", town.home)
+    key, now = town.home.key("broker"), system_clock()
+    header = write_receipt(key, me.client_id, person, audience=PORTFOLIO, token=token, now=now)
+
+    async def published(url: str) -> bytes:
+        assert url == BROKER + KEYS
+        return json.dumps({"keys": [public_jwk(key)]}).encode()
+
+    chains = Chains([each.trusted() for each in town.settings.accepted], PORTFOLIO, published, system_clock)
+    seen = await chains.completed(await town.seen_at(PORTFOLIO, token), [(HEADER.encode(), header.encode())])
+    assert seen.chain_from == ("token" if isinstance(town.vendor, Auth0) else "receipts")
+    assert seen.chain[0].startswith("broker-")
+
+
+def test_every_example_with_settings_is_run_here() -> None:
+    assert {path.parent.name for path in EXAMPLES.glob("*/stead.yaml")} == {"entra", "okta", "auth0"}
 
 
 async def test_the_broker_goes_as_itself_and_is_no_person(town: Town) -> None:

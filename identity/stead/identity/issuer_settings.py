@@ -143,6 +143,13 @@ class IssuerSettings(Strict):
             raise ValueError("`dialect: id-jag` and `resources` need each other")
         return self
 
+    @model_validator(mode="after")
+    def _knows_its_senders(self) -> "IssuerSettings":
+        names = list(self.audiences.values())
+        if self.receipts != "off" and len(names) != len(set(names)) and not self.senders:
+            raise ValueError("where services share one audience, `senders` has to say where each publishes its keys")
+        return self
+
     def trusted(self) -> TrustedIssuer:
         """The value the verifier takes."""
         return TrustedIssuer(**{name: getattr(self, name) for name in TrustedIssuer.__dataclass_fields__})
