@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from stead.identity.audit.event import Event, unseal
-from stead.identity.audit.journal import Journal
+from stead.identity.audit.journal import Entry, Journal
 from stead.identity.errors import IdentityError
 from stead.identity.values import Actor, Arrival, Grant, Principal
 
@@ -154,7 +154,7 @@ class Network:
         operation: str,
         parent: Arrival | None,
         task: str | None = None,
-    ) -> Event:
+    ) -> Entry:
         claims = {
             **principal.claims,
             "iss": principal.issuer,

@@ -50,7 +50,7 @@ def test_a_line_written_anew_with_a_true_hash_shows(chain: Path) -> None:
     def forge(lines: Lines) -> Lines:
         values = unseal(lines[2]).as_json()
         values.pop("hash")
-        return [*lines[:2], seal({**values, "task": "forged"})[1], *lines[3:]]
+        return [*lines[:2], seal({**values, "task": "forged"})[0], *lines[3:]]
 
     altered(chain, forge)
     [finding] = check(chain.parent)
@@ -77,7 +77,7 @@ def test_a_repeated_line_shows(chain: Path) -> None:
 def test_another_instances_line_shows(chain: Path) -> None:
     def mix(lines: Lines) -> Lines:
         foreign = {"seq": 7, "time": 1.0, "instance": "web", "replica": 0, "kind": "task", "hop": "b", "prev": "c"}
-        return [*lines, seal(foreign)[1]]
+        return [*lines, seal(foreign)[0]]
 
     assert problems(altered(chain, mix)) == {Problem.FOREIGN}
 
@@ -87,7 +87,7 @@ def test_an_absurd_number_is_found_without_counting_to_it(chain: Path) -> None:
         last = unseal(lines[-1])
         far = {**last.as_json(), "seq": 2**50, "prev": last.hash}
         far.pop("hash")
-        return [*lines, seal(far)[1]]
+        return [*lines, seal(far)[0]]
 
     assert problems(altered(chain, jump)) == {Problem.MISSING}
 

@@ -123,9 +123,8 @@ def chain(*tasks: str, instance: str = "broker", start: int = 1, prev: str | Non
     events, prev = [], prev or genesis(instance, 0)
     for seq, task in enumerate(tasks, start=start):
         values = {"seq": seq, "time": 1.0, "instance": instance, "replica": 0, "kind": "task", "hop": HOP}
-        event, _ = seal({**values, "task": task, "prev": prev})
-        events.append(event.as_json())
-        prev = event.hash
+        line, prev = seal({**values, "task": task, "prev": prev})
+        events.append(json.loads(line))
     return events
 
 

@@ -81,10 +81,11 @@ class Hops:
             except IdentityError as refused:
                 record(claims=asked_claims(target, principal, tokens.client), error=refused)
                 raise
-            event = record(claims=recorded_claims(target, principal, tokens.client, token, tokens.issuer))
-            spanned.told(TASK=task, TOKEN_ID=event.jti, SCOPES=sorted(target.scopes), RULE=rule)
+            claims = recorded_claims(target, principal, tokens.client, token, tokens.issuer)
+            entry = record(claims=claims)
+            spanned.told(TASK=task, TOKEN_ID=claims.get("jti"), SCOPES=sorted(target.scopes), RULE=rule)
             if target.effects:
-                await self._journal.durable(event)
+                await self._journal.durable(entry)
             receipts = self._receipt(target, principal, token)
             with opened(OpenHop(target.audience, token, trace, span, receipts)) as hop:
                 try:

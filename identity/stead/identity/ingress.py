@@ -89,7 +89,7 @@ class IngressJournal(Protocol):
 
     def append(self, **values: Any) -> Any: ...
 
-    async def durable(self, event: Any, /) -> None: ...
+    async def durable(self, entry: Any, /) -> None: ...
 
 
 class Ingress:
@@ -189,11 +189,11 @@ class Ingress:
             deciding.told(DECISION=decision.outcome.value, RULE=decision.rule, RESOURCE=operation.resource)
         spanned.told(DECISION=decision.outcome.value, RULE=decision.rule)
         refusal = decision.refusal() or self._unbound(principal, operation)
-        event = self._record(principal, arrival, operation, decision, refusal)
+        entry = self._record(principal, arrival, operation, decision, refusal)
         if refusal is not None:
             raise refusal
         if operation.effects:
-            await self._journal.durable(event)
+            await self._journal.durable(entry)
 
     async def _decide(self, principal: Principal, operation: Operation) -> Decision:
         asked = principal, operation.resource, operation.method, operation.input, self._clock()

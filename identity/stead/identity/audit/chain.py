@@ -26,7 +26,7 @@ _sync = getattr(os, "fdatasync", os.fsync)
 
 @dataclass
 class ChainFile:
-    """An open chain: where it lies, which replica it is, and its durable head."""
+    """An open chain: where it lies, which replica it is, and its durable head (the newest event's number and hash)."""
 
     path: Path
     descriptor: int
@@ -35,8 +35,8 @@ class ChainFile:
     head: str
     size: int
 
-    def append(self, lines: bytes) -> None:
-        """Writes and syncs, or raises `OSError` and leaves the file as it was."""
+    def append(self, lines: bytes, seq: int, head: str) -> None:
+        """Writes and syncs, or raises `OSError` and leaves all as it was. `seq` and `head` are the last line's."""
         try:
             _write_all(self.descriptor, lines)
             _sync(self.descriptor)
@@ -44,6 +44,7 @@ class ChainFile:
             os.ftruncate(self.descriptor, self.size)
             raise
         self.size += len(lines)
+        self.seq, self.head = seq, head
 
     def rotate(self, last: int) -> None:
         """Seals the file off behind event `last` and begins the next one, under the same name and lock.

@@ -6,10 +6,12 @@ Knows how an event is written and read back. Knows nothing of files, of HTTP or 
 import hashlib
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
 from enum import StrEnum
 from typing import Any
+
+import orjson
 
 from stead.identity.errors import InvalidRequest, InvalidToken
 from stead.identity.types import Json
@@ -21,7 +23,6 @@ MAX_TEXT = 512
 MAX_NUMBER = 2**53 - 1
 """What JSON numbers hold exactly (RFC 8259 s6)."""
 
-_encode = json.JSONEncoder(sort_keys=True, separators=(",", ":"), allow_nan=False).encode
 _TOKEN = re.compile(r"eyJ[\w-]{6,}(?:\.[\w-]*)*")
 
 
@@ -85,7 +86,7 @@ class Event:
     def from_json(cls, value: object) -> "Event":
         """Reads one event from outside. Raises `InvalidRequest` for what is not exactly one, or has a false hash."""
         event = _typed(value)
-        if seal({name: value for name, value in event.as_json().items() if name != "hash"})[0] != event:
+        if _sealed(event)[1] != event.hash:
             raise InvalidRequest(f"Event {event.seq} does not have the hash it claims.")
         return event
 
@@ -106,11 +107,20 @@ def genesis(instance: str, replica: int) -> str:
     return hashlib.sha256(f"stead audit chain|{instance}|{replica}".encode()).hexdigest()
 
 
-def seal(values: Mapping[str, Any]) -> tuple[Event, bytes]:
-    """The event with its hash, and the line that is written for it."""
-    body = _canonical({name: value for name, value in values.items() if value is not None})
+def seal(members: Mapping[str, Any]) -> tuple[bytes, str]:
+    """The line that is written for an event, and its hash. The members are all but that, none of them None."""
+    body = orjson.dumps(members, option=orjson.OPT_SORT_KEYS)
     digest = hashlib.sha256(body).hexdigest()
-    return Event(**values, hash=digest), b'%s,"hash":"%s"}\n' % (body[:-1], digest.encode())
+    return b'%s,"hash":"%s"}\n' % (body[:-1], digest.encode()), digest
+
+
+def chained(events: Iterable[Json], head: str) -> tuple[list[bytes], str]:
+    """The lines of events that follow `head`, in that order, and the new head. They have all but `prev` and `hash`."""
+    lines = []
+    for event in events:
+        line, head = seal({**event, "prev": head})
+        lines.append(line)
+    return lines, head
 
 
 def unseal(line: bytes) -> Event:
@@ -121,9 +131,13 @@ def unseal(line: bytes) -> Event:
         raise InvalidRequest("The line is not JSON.") from None
     event = _typed(value)
     # The whole line is compared, not the hash alone: a repeated key parses to the same value.
-    if seal({name: value for name, value in event.as_json().items() if name != "hash"})[1] != line:
+    if _sealed(event)[0] != line:
         raise InvalidRequest(f"Event {event.seq} is not as it was written.")
     return event
+
+
+def _sealed(event: Event) -> tuple[bytes, str]:
+    return seal({name: value for name, value in event.as_json().items() if name != "hash"})
 
 
 def kept(values: Mapping[str, Any]) -> Json:
@@ -153,10 +167,6 @@ def clean(text: str) -> str:
     if not text.isascii():
         text = text.encode("utf-8", "replace").decode()
     return _TOKEN.sub("[token]", text) if "eyJ" in text else text
-
-
-def _canonical(value: Json) -> bytes:
-    return _encode(value).encode()
 
 
 def _typed(value: object) -> Event:
@@ -191,6 +201,10 @@ def _check(name: str, member: object) -> None:
 def actors(claim: object) -> Json:
     """An actor chain as it is kept (RFC 8693 s4.1). Raises `InvalidRequest`."""
     try:
-        return Actor.from_claim(claim).as_claim()
+        chain = Actor.from_claim(claim).as_claim()
+        orjson.dumps(chain)
     except InvalidToken as error:
         raise InvalidRequest(error.description) from None
+    except orjson.JSONEncodeError:
+        raise InvalidRequest("The actor chain holds half of a character.") from None
+    return chain

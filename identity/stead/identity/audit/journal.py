@@ -1,18 +1,21 @@
 """An instance's own record of what it did and let be done: append-only, hash-chained, written by one thread.
 
-`append` costs microseconds and is safe from any thread; a group of events shares one fsync. `durable` (and `commit`)
-return after that fsync: a decision that allows a side effect is awaited, everything else is not.
+`append` costs microseconds and is safe from any thread; a group of events is sealed and synced at once, off the path of
+the call. `durable` (and `commit`) return after that: a decision that allows a side effect is awaited, all else is not.
 """
 
 import asyncio
 import atexit
+import logging
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from stead.identity.audit.chain import open_chain
-from stead.identity.audit.event import Event, Kind, actors, kept, seal
+from stead.identity.audit.event import Kind, actors, chained, kept
 from stead.identity.audit.segments import MAX_SEGMENT
 from stead.identity.audit.writer import Writer
 from stead.identity.clock import Clock, system_clock
@@ -20,7 +23,19 @@ from stead.identity.errors import IdentityError
 from stead.identity.types import Json
 from stead.identity.values import Arrival, Grant, Principal, current_arrival
 
+UNTOLD = "0" * 16
+"""The hop of an event that could not be told."""
+_log = logging.getLogger(__name__)
 _CLAIMS = ("iss", "sub", "name", "aud", "scope", "jti", "cnf")
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """An event on its way into the chain: its number there, when it was, and what tells the rest when it is written."""
+
+    seq: int
+    time: float
+    tell: Callable[[], Json]
 
 
 class Journal:
@@ -36,9 +51,9 @@ class Journal:
         self.instance = instance
         self._clock = clock
         self._file = open_chain(folder, instance)
-        self._seq, self._head = self._file.seq, self._file.head
+        self._seq = self._file.seq
         self._lock = threading.Lock()
-        self._writer = Writer(self._file, name=f"audit-{instance}", max_size=max_size)
+        self._writer = Writer(self._file, self._sealed, name=f"audit-{instance}", max_size=max_size)
         atexit.register(self.close)
 
     @property
@@ -58,37 +73,40 @@ class Journal:
 
     @property
     def head(self) -> tuple[int, str]:
-        """Sequence number and hash of the newest event, durable or not."""
-        with self._lock:
-            return self._seq, self._head
+        """Sequence number and hash of the newest event that is durable."""
+        return self._file.seq, self._file.head
 
-    def append(self, **values: Any) -> Event:
-        """Seals an event into the chain and queues it. Never blocks on the disk.
+    def append(self, **values: Any) -> Entry:
+        """Gives an event its place in the chain and queues it. Never blocks on the disk.
 
         Raises `InvalidRequest` for what is no event, `AuditUnavailable` when the journal is closed or the disk has
         refused for too long.
         """
-        values = kept(values)
+        members = kept(values)
+        return self._enter(lambda: members)
+
+    def _enter(self, tell: Callable[[], Json]) -> Entry:
         with self._lock:
             self._writer.refuse_if_useless()
-            event, line = seal({**values, **self._place()})
-            self._seq, self._head = event.seq, event.hash
-            self._writer.queue(event.seq, line)
-        return event
+            self._seq += 1
+            entry = Entry(self._seq, round(self._clock(), 6), tell)
+            self._writer.queue(entry)
+        return entry
 
-    async def commit(self, **values: Any) -> Event:
+    async def commit(self, **values: Any) -> Entry:
         """Appends, and returns when the event is on disk. Raises `AuditUnavailable` when it cannot be."""
-        event = self.append(**values)
-        await self.durable(event)
-        return event
+        entry = self.append(**values)
+        await self.durable(entry)
+        return entry
 
-    async def durable(self, event: Event) -> None:
-        """Returns when this event (and so all before it) is on disk. Raises `AuditUnavailable`."""
-        await asyncio.wrap_future(self._writer.written(event.seq))
+    async def durable(self, entry: Entry) -> None:
+        """Returns when this event (and so all before it) is on disk. Raises as `append` does."""
+        entry.tell()  # what cannot be told must not happen
+        await asyncio.wrap_future(self._writer.written(entry.seq))
 
     def flush(self, timeout: float | None = 10.0) -> None:
         """Blocks until everything appended so far is on disk. For code outside an event loop."""
-        self._writer.written(self.head[0]).result(timeout)
+        self._writer.written(self._seq).result(timeout)
 
     def close(self) -> None:
         """Writes what is queued and gives the chain up. Idempotent."""
@@ -114,7 +132,7 @@ class Journal:
         consent_id: str | None = None,
         rule: str | None = None,
         error: IdentityError | None = None,
-    ) -> Event:
+    ) -> Entry:
         """A call that this workload makes, or (with `error`) would have made and was refused the token for.
 
         `claims` are the token's (iss sub name act aud scope exp jti), or as much as is known of them; `parent` is the
@@ -154,32 +172,26 @@ class Journal:
         hint: str | None = None,
         task: str | None = None,
         consent_id: str | None = None,
-    ) -> Event:
+    ) -> Entry:
         """A call that arrived with a true token, and what policy said (`allow`, `deny`, `step_up`, `consent`)."""
-        return self.append(
-            kind=Kind.INGRESS,
-            hop=arrival.hop,
-            trace=arrival.trace,
-            task=task,
-            operation=operation,
-            resource=resource,
-            caller=principal.client_id if principal.actor is None else principal.actor.subject,
-            callee=principal.audience,
-            grant=principal.grant.value,
-            consent_id=consent_id,
-            decision=decision,
-            rule=rule,
-            code=code,
-            description=description,
-            hint=hint,
-            **_verified(principal),
-        )
+        said = {
+            "task": task,
+            "operation": operation,
+            "resource": resource,
+            "consent_id": consent_id,
+            "decision": decision,
+            "rule": rule,
+            "code": code,
+            "description": description,
+            "hint": hint,
+        }
+        return self._enter(partial(_arrived, arrival, principal, said))
 
-    def outcome(self, *, hop: str, outcome: str, error: IdentityError | None = None) -> Event:
+    def outcome(self, *, hop: str, outcome: str, error: IdentityError | None = None) -> Entry:
         """How a hop that this workload made ended: `completed`, `failed`, `refused`, `auth-required` and the like."""
         return self.append(kind=Kind.OUTCOME, hop=hop, outcome=outcome, **_why(error))
 
-    def bind(self, hop: str, task: str, *, jti: str | None = None) -> Event:
+    def bind(self, hop: str, task: str, *, jti: str | None = None) -> Entry:
         """Says that the call which arrived as `hop` is about `task`.
 
         `jti` is that call's token, known by itself inside the call: a hop id is the caller's to forge, a token is not.
@@ -189,19 +201,32 @@ class Journal:
             jti = arrival.jti
         return self.append(kind=Kind.TASK, hop=hop, task=task, jti=jti)
 
-    def _place(self) -> Json:
-        return {
-            "instance": self.instance,
-            "replica": self.replica,
-            "seq": self._seq + 1,
-            "time": round(self._clock(), 6),
-            "prev": self._head,
-        }
+    def _sealed(self, entries: Sequence[Entry], head: str) -> tuple[list[bytes], str]:
+        return chained((self._placed(entry) for entry in entries), head)
+
+    def _placed(self, entry: Entry) -> Json:
+        place = {"instance": self.instance, "replica": self.replica, "seq": entry.seq, "time": entry.time}
+        return {**_told_by(entry), **place}
+
+
+def _told_by(entry: Entry) -> Json:
+    """A chain has no hole: an event that cannot be told is in it as that."""
+    try:
+        return entry.tell()
+    except IdentityError as error:
+        _log.error("event %d cannot be told: %s", entry.seq, error.description)
+        return kept({"kind": Kind.OUTCOME, "hop": UNTOLD, "outcome": "failed", **_why(error)})
 
 
 def _lineage(parent: Arrival, *, service: bool) -> Json:
     """A service's token descends from no other: what moved it to call is its cause, and only its own record says so."""
     return {"parent_hop": parent.hop, "cause_jti" if service else "parent_jti": parent.jti}
+
+
+def _arrived(arrival: Arrival, principal: Principal, said: Json) -> Json:
+    caller = principal.client_id if principal.actor is None else principal.actor.subject
+    about = {"kind": Kind.INGRESS, "hop": arrival.hop, "trace": arrival.trace, "caller": caller}
+    return kept({**about, **said, **_verified(principal)})
 
 
 def _verified(principal: Principal) -> Json:
@@ -212,6 +237,8 @@ def _verified(principal: Principal) -> Json:
         "iss": principal.issuer,
         "sub": principal.subject,
         "act": None if service or principal.actor is None else principal.actor.as_claim(),
+        "callee": principal.audience,
+        "grant": principal.grant,
         "aud": principal.audience,
         "scope": " ".join(sorted(principal.scopes)),
         "exp": principal.expires_at,

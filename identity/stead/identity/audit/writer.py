@@ -1,60 +1,77 @@
-"""The one thread that writes a chain: it groups lines, syncs once for the group, and tells who waited.
+"""The one thread that writes a chain: it seals and writes events in groups, syncs once for each, tells who waited.
 
-Knows lines and sequence numbers, not events.
+Telling and sealing in groups costs half of what it costs between the steps of a call, and none of a caller's time.
 """
 
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
+from typing import Generic, Protocol, TypeVar
 
 from stead.identity.audit.chain import ChainFile
 from stead.identity.audit.errors import AuditUnavailable
 from stead.identity.audit.segments import MAX_SEGMENT
 
 GROUP = 0.02
-"""Seconds that lines wait for company before they are written, when nobody waits for them."""
+"""Seconds that events wait for company before they are written, when nobody waits for them."""
 
 MAX_BACKLOG = 50_000
-"""Lines held while the disk refuses them. Beyond that nothing is done any more that would have to be recorded."""
+"""Events held while the disk refuses them. Beyond that nothing is done any more that would have to be recorded."""
 
 _RETRY = 0.5
 _log = logging.getLogger(__name__)
 
 
-class Writer:
+class Numbered(Protocol):
+    """What is written: known here by its number alone."""
+
+    @property
+    def seq(self) -> int: ...
+
+
+E = TypeVar("E", bound=Numbered)
+
+Seal = Callable[[Sequence[E], str], tuple[list[bytes], str]]
+"""From a group and the hash before it to its lines and the new hash. Raises nothing."""
+
+
+class Writer(Generic[E]):
     """Owns an open chain. Its thread starts with the first line, so that opening a journal starts none."""
 
-    def __init__(self, file: ChainFile, name: str, max_size: int = MAX_SEGMENT) -> None:
+    def __init__(self, file: ChainFile, seal: Seal[E], name: str, max_size: int = MAX_SEGMENT) -> None:
         self._file = file
+        self._seal = seal
         self._max_size = max_size
         self._name = name
         self._durable = self._queued = file.seq
         self._wake = threading.Condition()
-        self._pending: list[bytes] = []
+        self._pending: list[E] = []
+        self._sealed: list[bytes] = []
+        self._head = file.head
         self._waiting: list[tuple[int, Future[None]]] = []
         self._listeners: list[Callable[[], None]] = []
         self._thread: threading.Thread | None = None
         self._closed = False
 
     def refuse_if_useless(self) -> None:
-        """Raises `AuditUnavailable` when a further line would be lost, or would wait for ever."""
+        """Raises `AuditUnavailable` when a further event would be lost, or would wait for ever."""
         if self._closed:
             raise AuditUnavailable("The audit journal is closed.")
-        if len(self._pending) >= MAX_BACKLOG:
+        if len(self._pending) + len(self._sealed) >= MAX_BACKLOG:
             raise AuditUnavailable("The audit journal cannot be written.", hint="Look at the disk's free space.")
 
-    def queue(self, seq: int, line: bytes) -> None:
-        """Takes a line. The caller gives them in the order of `seq`."""
+    def queue(self, event: E) -> None:
+        """Takes an event. The caller gives them in the order of `seq`."""
         with self._wake:
-            self._pending.append(line)
-            self._queued = seq
+            self._pending.append(event)
+            self._queued = event.seq
             if len(self._pending) == 1:
                 self._start()
                 self._wake.notify_all()
 
     def written(self, seq: int) -> Future[None]:
-        """Done when the line `seq` is on disk; `AuditUnavailable` when it could not be put there."""
+        """Done when event `seq` is on disk; `AuditUnavailable` when it could not be put there."""
         future: Future[None] = Future()
         with self._wake:
             if seq <= self._durable:
@@ -89,12 +106,15 @@ class Writer:
 
     def _write(self) -> None:
         while (group := self._next_group()) is not None:
-            lines, seq = group
+            events, seq = group
+            lines, self._head = self._seal(events, self._head)
+            self._sealed += lines
             try:
-                self._file.append(b"".join(lines))
+                self._file.append(b"".join(self._sealed), seq, self._head)
             except OSError as error:
-                self._refused(lines, error)
+                self._refused(error)
             else:
+                self._sealed.clear()
                 self._rotate_if_full(seq)
                 self._settle(seq)
 
@@ -106,14 +126,14 @@ class Writer:
         except OSError as error:
             _log.error("The audit journal %s cannot be rotated: %s", self._file.path.name, error.strerror)
 
-    def _next_group(self) -> tuple[list[bytes], int] | None:
+    def _next_group(self) -> tuple[list[E], int] | None:
         with self._wake:
-            self._wake.wait_for(lambda: self._pending or self._closed)
-            if not self._pending:
+            self._wake.wait_for(lambda: self._pending or self._sealed or self._closed)
+            if not self._pending and not self._sealed:
                 return None
             self._wake.wait_for(lambda: self._waiting or self._closed, GROUP)
-            lines, self._pending = self._pending, []
-            return lines, self._queued
+            events, self._pending = self._pending, []
+            return events, self._queued
 
     def _settle(self, seq: int) -> None:
         with self._wake:
@@ -125,16 +145,16 @@ class Writer:
         for listener in tuple(self._listeners):
             listener()
 
-    def _refused(self, lines: list[bytes], error: OSError) -> None:
-        """The lines stay queued, in order, so that the chain has no hole; who waits is told now."""
+    def _refused(self, error: OSError) -> None:
+        """What is sealed is kept, in order, so that the chain has no hole; who waits is told now."""
         _log.error("The audit journal %s cannot be written: %s", self._file.path.name, error.strerror)
         with self._wake:
-            self._pending[:0] = lines
             waiting, self._waiting = self._waiting, []
             for _, future in waiting:
                 _resolve(future, AuditUnavailable("The audit journal cannot be written."))
             if self._closed:
                 self._pending.clear()
+                self._sealed.clear()
             else:
                 self._wake.wait_for(lambda: self._closed, _RETRY)
 
