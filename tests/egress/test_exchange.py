@@ -10,6 +10,7 @@ import pytest
 from stead.identity.errors import GrantRefused, InvalidScope, ProviderUnavailable
 from stead.identity.exchange import ExchangeKey, Exchanges
 from stead.identity.flows import TokenSet
+from stead.identity.signals.revoked import Revoked
 from stead.identity.values import AccessToken, Actor
 
 KEY = ExchangeKey(
@@ -233,3 +234,25 @@ async def test_closing_ends_what_is_under_way(endpoint: Any) -> None:
     await exchanges.aclose()
     with pytest.raises(asyncio.CancelledError):
         await waiting
+
+
+async def test_what_rests_on_a_revoked_login_is_forgotten_and_nothing_else(exchanges: Any, endpoint: Any) -> None:
+    logins = [replace(KEY, login=("finport-web", sid, 1, "pwd")) for sid in ("s-1", "s-2")]
+    elsewhere = replace(logins[0], issuer="https://other", owner="https://other|alice")
+    for key in (*logins, elsewhere):
+        await exchanges.get(key, endpoint.obtain)
+    exchanges.forget_revoked(KEY.issuer, Revoked(frozenset({"s-1"})).covers_login)
+    assert set(exchanges._held) == {logins[1], elsewhere}
+
+
+async def test_what_was_obtained_before_a_moment_is_forgotten_a_service_s_own_too(
+    exchanges: Any, endpoint: Any
+) -> None:
+    own = replace(KEY, owner="broker", actor=None, login=())
+    for key in (KEY, own):
+        await exchanges.get(key, endpoint.obtain)
+    moment, endpoint.now = endpoint.now, endpoint.now + 1
+    fresh = replace(own, audience="https://later")
+    await exchanges.get(fresh, endpoint.obtain)
+    exchanges.forget_revoked(KEY.issuer, Revoked(before=moment).covers_login)
+    assert set(exchanges._held) == {fresh}

@@ -9,8 +9,10 @@ from joserfc.jwk import ECKey
 
 from stead.identity.errors import ProviderUnavailable
 from stead.identity.flows.discovery import Metadata
-from stead.identity.signals.feed import EVENT, TYP, Reading, Revoked, digest_of, fetch_feed, place_of, read_feed
+from stead.identity.signals.feed import EVENT, TYP, Reading, digest_of, fetch_feed, place_of, read_feed
+from stead.identity.signals.revoked import Revoked
 from stead.identity.types import Response
+from stead.identity.values import Grant, Principal
 
 NOW = 1_800_000_000
 ISSUER = "https://idp.example"
@@ -33,11 +35,42 @@ def read(one: Reading) -> Revoked:
     return read_feed(one, KEYS, ISSUER, PLACE, now=NOW)
 
 
+def bearer(jti: str = "t-0", subject: str = "alice", **claims: Any) -> Principal:
+    said = {"sub": subject, "iat": NOW, **claims}
+    return Principal(ISSUER, subject, "a", "web", frozenset(), jti, NOW + 300, Grant.LOGIN, claims=said)
+
+
 def test_what_the_issuer_signed_is_heard() -> None:
     revoked = read(reading())
-    assert revoked.covers({"sid": "s-1"}, "x")
-    assert revoked.covers({}, "t-1")
-    assert not revoked.covers({"sid": "s-2"}, "t-2")
+    assert revoked.covers(bearer("x", sid="s-1"))
+    assert revoked.covers(bearer("t-1"))
+    assert not revoked.covers(bearer("t-2", sid="s-2"))
+
+
+def test_a_moment_stands_for_all_that_was_issued_up_to_it() -> None:
+    revoked = read(reading(json.dumps({"sessions": [], "tokens": [], "before": NOW + 0.7})))
+    assert revoked.covers(bearer("x", sid="s-9", iat=NOW))
+    assert not revoked.covers(bearer("x", sid="s-9", iat=NOW + 1))
+
+
+def test_a_person_s_tokens_end_by_the_moment_they_were_issued() -> None:
+    revoked = Revoked(subjects={"alice": NOW})
+    assert revoked.covers(bearer(sid="s-9"))
+    assert revoked.covers(bearer(subject="pairwise", sub="alice"))
+    assert not revoked.covers(bearer(iat=NOW + 1))
+    assert not revoked.covers(bearer(subject="bob"))
+
+
+def test_where_a_session_ended_a_token_of_another_session_lives_on() -> None:
+    revoked = Revoked(frozenset({"s-1"}), sessionless={"alice": NOW})
+    assert revoked.covers(bearer(sid="s-1"))
+    assert revoked.covers(bearer())
+    assert not revoked.covers(bearer(sid="s-2"))
+
+
+def test_two_words_of_one_issuer_are_worth_both() -> None:
+    one, other = Revoked(frozenset({"s-1"}), before=5.0, subjects={"a": 1}), Revoked(subjects={"a": 3, "b": 2})
+    assert one.joined(other) == Revoked(frozenset({"s-1"}), before=5.0, subjects={"a": 3, "b": 2})
 
 
 @pytest.mark.parametrize(
@@ -57,11 +90,13 @@ def test_what_the_issuer_signed_is_heard() -> None:
         reading("{}"),
         reading('{"sessions":"all","tokens":[]}'),
         reading('{"sessions":[7],"tokens":[]}'),
+        reading('{"sessions":[],"tokens":[],"before":"now"}'),
+        reading('{"sessions":[],"tokens":[],"before":true}'),
         reading("not JSON"),
         reading('{"sessions":[],"sessions":[],"tokens":[]}'),
         Reading("x.y.z", LISTED, None),
     ],
-    ids=range(17),
+    ids=range(19),
 )
 def test_a_false_feed_is_not_believed(false: Reading) -> None:
     with pytest.raises(ProviderUnavailable):

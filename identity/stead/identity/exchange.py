@@ -6,7 +6,7 @@ Obtaining is single-flight, is done ahead of expiry, and is never remembered whe
 import asyncio
 import contextvars
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 
 from stead.identity.clock import Clock, system_clock
@@ -23,6 +23,8 @@ PAUSE = 5.0
 """Seconds between attempts to renew ahead while the provider is unavailable."""
 
 Obtain = Callable[[], Awaitable[TokenSet]]
+IsOver = Callable[[object, Iterable[object], float], bool]
+"""Whether what rests on the login of this session, by a person of these names, and was issued then, is over."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,11 +44,17 @@ class ExchangeKey:
     cnf: str | None = None
     login: tuple[str | int | None, ...] = ()
 
+    @property
+    def sid(self) -> str | int | None:
+        """The session of the login, where the person's token names one."""
+        return self.login[1] if len(self.login) > 1 else None
+
 
 @dataclass(slots=True)
 class _Held:
     tokens: TokenSet
     renew_after: float
+    since: float
 
 
 class Exchanges:
@@ -85,10 +93,12 @@ class Exchanges:
         for key in [key for key in self._held if key.owner == owner]:
             del self._held[key]
 
-    def forget_session(self, revoked: Callable[[str | int | None], bool]) -> None:
-        """Drops the tokens that rest on a login of which `revoked` is true: its session has ended."""
-        for key in [key for key in self._held if len(key.login) > 1 and revoked(key.login[1])]:
-            del self._held[key]
+    def forget_revoked(self, issuer: str, is_over: IsOver) -> None:
+        """Drops the tokens that `issuer` gave, or that rest on a login there, where `is_over` says so of the login."""
+        for key, held in list(self._held.items()):
+            there, _, subject = key.owner.rpartition("|")
+            if issuer in (key.issuer, there) and is_over(key.sid, (subject,), held.since):
+                del self._held[key]
 
     async def aclose(self) -> None:
         """Ends what is under way and forgets everything."""
@@ -143,9 +153,10 @@ class Exchanges:
             held.renew_after = self._clock() + PAUSE
 
     def _hold(self, key: ExchangeKey, tokens: TokenSet) -> None:
-        left = tokens.expires_at - self._clock()
+        now = self._clock()
+        left = tokens.expires_at - now
         ahead = min(max(left * AHEAD_SHARE, AHEAD_SECONDS), left / 2)
-        self._held[key] = _Held(tokens, tokens.expires_at - ahead)
+        self._held[key] = _Held(tokens, tokens.expires_at - ahead, now)
         self._held.move_to_end(key)
         while len(self._held) > self._capacity:
             self._held.popitem(last=False)

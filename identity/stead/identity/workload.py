@@ -32,9 +32,9 @@ from stead.identity.providers import PATIENCE
 from stead.identity.receipts import write_receipt
 from stead.identity.replay import SharedReplays
 from stead.identity.settings import Settings
-from stead.identity.signals.feed import Revoked
 from stead.identity.signals.follower import Follower
 from stead.identity.signals.hearing import Hearing
+from stead.identity.signals.revoked import Revoked
 from stead.identity.telemetry import OFF
 from stead.identity.telemetry.sdk import telemetry
 from stead.identity.types import ASGIApp, Flow, Json, Response, Scope, T
@@ -83,7 +83,7 @@ class Workload:
         self.telemetry = OFF
         self._hops = Hops(self.journal, lambda: self._at_work.tokens, lambda: self.telemetry, self._receipt)
         self._connections: Connections | None = None
-        self._hearing = Hearing(self._follower, self._forget_sessions)
+        self._hearing = Hearing(self._follower, self._forget_revoked)
         self._entered = 0
         self._stack = AsyncExitStack()
 
@@ -227,8 +227,8 @@ class Workload:
     def _follower(self, issuer: str, told: Callable[[str, Revoked], None]) -> Follower:
         return Follower(issuer, metadata=self.metadata, run=self.run, fetch=self._fetch, clock=self.clock, told=told)
 
-    def _forget_sessions(self, revoked: Revoked) -> None:
-        self._at_work.tokens.exchanges.forget_session(lambda sid: sid in revoked.sessions)
+    def _forget_revoked(self, issuer: str, revoked: Revoked) -> None:
+        self._at_work.tokens.exchanges.forget_revoked(issuer, revoked.covers_login)
 
     def _receipt(self, target: Target, caller: Principal | None, token: AccessToken) -> str | None:
         """The receipts that go along where the issuer does not keep the chain itself."""

@@ -1,7 +1,8 @@
 """The feed of an issuer: which of its live tokens are revoked, as one signed security event token (RFC 8417).
 
 Each reading is whole, so that nothing has to be resumed: a service that was away knows everything after one. It names
-sessions and tokens by their opaque identifiers and nobody by name, and so is public.
+sessions and tokens by their opaque identifiers and nobody by name, and so is public. It is bounded, and nothing falls
+off: where there is more to name than it holds, a moment stands for the older ones. Nothing issued up to it is good.
 """
 
 import hashlib
@@ -12,6 +13,7 @@ from typing import Any
 from stead.identity.errors import InvalidRequest, InvalidToken, ProviderUnavailable
 from stead.identity.flows.discovery import Metadata
 from stead.identity.flows.wire import MAX_BODY, parse_json, unusable
+from stead.identity.signals.revoked import Revoked
 from stead.identity.strict_json import parse_object
 from stead.identity.types import Flow, Request, Response
 from stead.identity.verification import KeySource, TokenPolicy, verify
@@ -31,18 +33,6 @@ class Reading:
     event: str = field(repr=False)
     listed: str = field(repr=False)
     etag: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class Revoked:
-    """Sessions and tokens that are good no longer."""
-
-    sessions: frozenset[str] = frozenset()
-    tokens: frozenset[str] = frozenset()
-
-    def covers(self, claims: Mapping[str, Any], jti: str) -> bool:
-        """Whether a token with these claims is among them."""
-        return jti in self.tokens or claims.get("sid") in self.sessions
 
 
 def place_of(metadata: Metadata) -> str | None:
@@ -76,7 +66,7 @@ def read_feed(reading: Reading, keys: KeySource | Mapping[str, Any], issuer: str
         raise ProviderUnavailable("The feed of revocations is not the issuer's.", debug=false.description) from None
     if _signed_digest(claims) != digest_of(reading.listed):
         raise ProviderUnavailable("The feed of revocations is not what its issuer signed.")
-    return Revoked(_names(listed.get("sessions")), _names(listed.get("tokens")))
+    return Revoked(_names(listed.get("sessions")), _names(listed.get("tokens")), _moment(listed.get("before")))
 
 
 def digest_of(listed: str) -> str:
@@ -92,5 +82,15 @@ def _signed_digest(claims: Mapping[str, Any]) -> object:
 
 def _names(value: object) -> frozenset[str]:
     if not isinstance(value, list) or len(value) > MAX_NAMED or not all(isinstance(name, str) for name in value):
-        raise ProviderUnavailable("The feed of revocations is malformed.")
+        raise _malformed()
     return frozenset(value)
+
+
+def _moment(value: object) -> float | None:
+    if value is not None and (isinstance(value, bool) or not isinstance(value, int | float) or not value > 0):
+        raise _malformed()
+    return value
+
+
+def _malformed() -> ProviderUnavailable:
+    return ProviderUnavailable("The feed of revocations is malformed.")

@@ -8,7 +8,8 @@ from stead.identity.clock import Clock
 from stead.identity.errors import IdentityError, ProviderUnavailable
 from stead.identity.flows.discovery import Metadata
 from stead.identity.jwks import Fetch, JwksCache
-from stead.identity.signals.feed import Reading, Revoked, fetch_feed, place_of, read_feed
+from stead.identity.signals.feed import Reading, fetch_feed, place_of, read_feed
+from stead.identity.signals.revoked import Revoked
 from stead.identity.types import Flow
 from stead.identity.verification import decode
 

@@ -4,17 +4,17 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
-from stead.identity.signals.feed import Revoked
 from stead.identity.signals.follower import Follower
+from stead.identity.signals.revoked import Revoked
 from stead.identity.values import Principal
 
-Told = Callable[[Revoked], None]
+Told = Callable[[str, Revoked], None]
 
 
 class Hearing:
     """Follows each issuer once, while it is entered, and remembers its last word."""
 
-    def __init__(self, follower: Callable[[str, Callable[[str, Revoked], None]], Follower], told: Told) -> None:
+    def __init__(self, follower: Callable[[str, Told], Follower], told: Told) -> None:
         self._make = follower
         self._told = told
         self._followers: dict[str, Follower] = {}
@@ -28,7 +28,7 @@ class Hearing:
     def is_revoked(self, principal: Principal) -> bool:
         """Whether the principal's issuer said that its token, or its session, is over."""
         known = self._revoked.get(principal.issuer)
-        return known is not None and known.covers(principal.claims, principal.jti)
+        return known is not None and known.covers(principal)
 
     @asynccontextmanager
     async def at_work(self) -> AsyncIterator[None]:
@@ -46,4 +46,4 @@ class Hearing:
 
     def _hear(self, issuer: str, revoked: Revoked) -> None:
         self._revoked[issuer] = revoked
-        self._told(revoked)
+        self._told(issuer, revoked)
