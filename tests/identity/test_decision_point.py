@@ -297,6 +297,9 @@ def changed(**members: Any) -> Json:
         (EVALUATIONS, changed(evaluations=[{}] * 501)),
         (EVALUATIONS, changed(evaluations=[{}], options={"evaluations_semantic": "whatever"})),
         (EVALUATIONS, changed(evaluations=[{}], options=[])),
+        (EVALUATIONS, changed(evaluations=[{}], options={"evaluations_semantic": []})),
+        (EVALUATIONS, changed(evaluations=[{}], options={"evaluations_semantic": {"execute_all": True}})),
+        (EVALUATIONS, changed(evaluations=[{}], options={"evaluations_semantic": None})),
     ],
 )
 async def test_a_question_that_is_none_is_refused_in_words(path: str, body: Json) -> None:

@@ -73,6 +73,12 @@ def test_two_words_of_one_issuer_are_worth_both() -> None:
     assert one.joined(other) == Revoked(frozenset({"s-1"}), before=5.0, subjects={"a": 3, "b": 2})
 
 
+@pytest.mark.parametrize("session", [[], ["s-1"], {"s-1": True}, {}, None, 1, True])
+def test_a_session_id_that_is_none_breaks_nothing(session: object) -> None:
+    assert not read(reading()).covers(bearer("x", sid=session))
+    assert read(reading()).covers(bearer("t-1", sid=session))
+
+
 @pytest.mark.parametrize(
     "false",
     [

@@ -134,7 +134,7 @@ async def test_a_client_reads_its_own_edges(world: World) -> None:
 
 
 async def evaluate(
-    world: World, subject: str, username: str, *questions: tuple[str, str, str], semantic: str = "execute_all"
+    world: World, subject: str, username: str, *questions: tuple[str, str, str], semantic: object = "execute_all"
 ) -> httpx.Response:
     body = {
         "options": {"evaluations_semantic": semantic},
@@ -205,7 +205,8 @@ async def test_evaluations_stop_where_their_semantic_says(world: World) -> None:
     ):
         answer = await evaluate(world, subject, "alice", yes, no, yes, semantic=semantic)
         assert [one["decision"] for one in answer.json()["evaluations"]] == expected
-    assert (await evaluate(world, subject, "alice", yes, semantic="guess")).status_code == 400
+    for none in ("guess", [], {"execute_all": True}, None):
+        assert (await evaluate(world, subject, "alice", yes, semantic=none)).status_code == 400
 
 
 async def test_the_issuer_says_where_it_answers(world: World) -> None:

@@ -56,6 +56,7 @@ def read_batch(document: Json) -> Batch:
 
 def _stops_at(options: Any) -> bool | None:
     semantic = options.get("evaluations_semantic", "execute_all") if isinstance(options, Mapping) else "execute_all"
-    if (options is not None and not isinstance(options, Mapping)) or semantic not in _STOPS_AT:
+    is_known = isinstance(semantic, str) and semantic in _STOPS_AT
+    if (options is not None and not isinstance(options, Mapping)) or not is_known:
         raise InvalidRequest("The options are not understood.", hint=f"Known: {', '.join(_STOPS_AT)}.")
     return _STOPS_AT[semantic]

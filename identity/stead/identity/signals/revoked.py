@@ -31,7 +31,7 @@ class Revoked:
 
     def covers_login(self, sid: object, subjects: Iterable[object], since: float) -> bool:
         """Whether what rests on this login, and was issued at `since`, is over. `subjects` are the person's names."""
-        if sid in self.sessions or (self.before is not None and since <= self.before):
+        if (isinstance(sid, str) and sid in self.sessions) or (self.before is not None and since <= self.before):
             return True
         if not self.subjects and not self.sessionless:
             return False
