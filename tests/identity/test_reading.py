@@ -58,6 +58,13 @@ def test_entra_names_people_by_object_and_scopes_by_its_own_names() -> None:
     assert (person.grant, person.chain) == (Grant.OBO, ("0a1b",))
 
 
+def test_an_issuers_own_scope_that_happens_to_be_called_like_one_of_ours_is_not_ours() -> None:
+    names = {"pay": "Bank.Pay", "read": "pay"}
+    assert read("entra", {**ENTRA, "scp": "Bank.Pay"}, scope_names=names).scopes == {"pay"}
+    assert read("entra", {**ENTRA, "scp": "pay"}, scope_names=names).scopes == {"read"}
+    assert read("entra", {**ENTRA, "scp": "read other"}, scope_names=names).scopes == {"other"}
+
+
 def test_a_persons_role_is_no_scope_and_a_services_is() -> None:
     mapped = {"role_scopes": {"Market.Read": "market:read"}}
     assert "market:read" not in read("entra", ENTRA, **mapped).scopes

@@ -78,7 +78,8 @@ def _worth(trusted: TrustedIssuer, claims: Mapping[str, Any], service_roles: lis
     """The scopes that count here: by our names, and none beyond the ceiling."""
     theirs = _scopes(claims.get(trusted.scopes))
     ours = {name: mine for mine, name in trusted.scope_names.items()}
-    named = {ours.get(scope, scope) for scope in theirs}
+    # What it calls otherwise is not meant where it uses our word: that is another right of its own.
+    named = {ours.get(scope, scope) for scope in theirs if scope in ours or scope not in trusted.scope_names}
     by_role = {trusted.role_scopes[role] for role in service_roles if role in trusted.role_scopes}
     scopes = frozenset(named | by_role)
     return scopes if trusted.allowed_scopes is None else scopes & trusted.allowed_scopes
