@@ -31,7 +31,7 @@ class Party:
     public: bool = False
     proof_key: ECKey | None = None
 
-    def assertion(self, key: ECKey | None = None, **claims: Any) -> str:
+    def assertion(self, key: ECKey | None = None, *, typ: str | None = None, **claims: Any) -> str:
         now = int(self.issuer.clock())
         said: dict[str, Any] = {
             "iss": self.client_id,
@@ -43,7 +43,8 @@ class Party:
         }
         key = key or self.issuer.home.key(self.client_id)
         wanted = {name: value for name, value in {**said, **claims}.items() if value is not None}
-        return jwt.encode({"alg": "ES256", "kid": key.kid}, wanted, key, algorithms=["ES256"])
+        header = {"alg": "ES256", "kid": key.kid, **({} if typ is None else {"typ": typ})}
+        return jwt.encode(header, wanted, key, algorithms=["ES256"])
 
     def authentication(self, **claims: Any) -> Form:
         if self.public:

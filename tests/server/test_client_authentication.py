@@ -38,6 +38,19 @@ async def test_a_true_assertion_is_accepted_for_issuer_or_token_endpoint(world: 
         assert response.status_code == 200, response.text
 
 
+async def test_an_assertion_may_say_what_it_is(world: World) -> None:
+    for typ in ("JWT", "client-authentication+jwt"):
+        response = await world.broker.send("/token", asserted(world.broker.assertion(typ=typ)))
+        assert response.status_code == 200, response.text
+
+
+@pytest.mark.parametrize(
+    "typ", ["at+jwt", "dpop+jwt", "hop-receipt+jwt", "oauth-id-jag+jwt", "secevent+jwt", "jwt", ""]
+)
+async def test_confusion_what_a_client_signed_for_another_purpose_is_no_assertion(world: World, typ: str) -> None:
+    await refused(world, asserted(world.broker.assertion(typ=typ)))
+
+
 async def test_a_replayed_assertion_is_refused(world: World) -> None:
     form = asserted(world.broker.assertion())
     assert (await world.broker.send("/token", form)).status_code == 200

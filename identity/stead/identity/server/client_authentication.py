@@ -21,6 +21,8 @@ from stead.identity.verification import decode
 ASSERTION_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 MAX_LIFETIME = 300
 _MAX_JTI = 256
+_TYPES = (None, "JWT", "client-authentication+jwt")
+"""RFC 7523bis s3.1: whatever else the client signs with its key names its own type, and is no assertion."""
 
 
 class PrivateKeyJwt(JWTBearerClientAssertion):  # type: ignore[misc]
@@ -83,7 +85,9 @@ class PrivateKeyJwt(JWTBearerClientAssertion):  # type: ignore[misc]
             raise invalid_client("The client assertion was used before.", hint="Sign a new one for each request.")
 
     def _check(self, header: Mapping[str, Any], claims: Mapping[str, Any]) -> None:
-        """Before the signature: the algorithm, one audience, a short life, a sane jti."""
+        """Before the signature: the type, the algorithm, one audience, a short life, a sane jti."""
+        if header.get("typ") not in _TYPES:
+            raise invalid_client("The client assertion is of another type.", hint="typ: client-authentication+jwt")
         if header.get("alg") != "ES256":
             raise invalid_client("The client assertion is not signed with ES256.")
         if claims.get("aud") not in self.get_audiences():
