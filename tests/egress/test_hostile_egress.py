@@ -55,7 +55,8 @@ async def test_no_spelling_of_another_place_gets_the_token(client: Any, callee: 
 @pytest.mark.parametrize(
     "path",
     ["/mcp/../admin", "/mcp/%2e%2e/admin", "/mcp/%2E%2e/admin", "/mcp/.%2e/admin", "/mcp/..%2fadmin",
-     "/mcp/%5c..%5cadmin", "/mcp/..", "/%6dcp", "/MCP", "//mcp", "/mcp%2f..%2fadmin", "/mcp;/../admin"],
+     "/mcp/%5c..%5cadmin", "/mcp/..", "/%6dcp", "/MCP", "//mcp", "/mcp%2f..%2fadmin", "/mcp;/../admin",
+     "/mcp/..;/admin", "/mcp/..;x=1/admin", "/mcp/%2e%2e;/admin", "/mcp/..%3b/admin", "/mcp/.;/admin"],
 )  # fmt: skip
 async def test_no_step_upward_leaves_the_path_of_the_audience(client: Any, callee: Any, path: str) -> None:
     app, url = callee

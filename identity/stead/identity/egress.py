@@ -115,7 +115,7 @@ class OpenHop:
 _SHORT = 32
 """A last part no longer than this may stand in an answer by chance."""
 
-_UPWARD = re.compile(r"(^|/)(\.|%2e){1,2}(/|$)|%2f|%5c|\\", re.IGNORECASE)
+_UPWARD = re.compile(r"(^|/)(\.|%2e){1,2}([/;]|%3b|$)|%2f|%5c|\\", re.IGNORECASE)
 """What another reader of a path may take for a step up, or for a slash (RFC 3986 s5.2.4, s6.2.2)."""
 
 _open: ContextVar[OpenHop | None] = ContextVar("stead_open_hop", default=None)
