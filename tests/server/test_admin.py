@@ -205,7 +205,8 @@ async def test_evaluations_stop_where_their_semantic_says(world: World) -> None:
     ):
         answer = await evaluate(world, subject, "alice", yes, no, yes, semantic=semantic)
         assert [one["decision"] for one in answer.json()["evaluations"]] == expected
-    for none in ("guess", [], {"execute_all": True}, None):
+    odd: tuple[object, ...] = ("guess", [], {"execute_all": True}, None)
+    for none in odd:
         assert (await evaluate(world, subject, "alice", yes, semantic=none)).status_code == 400
 
 
