@@ -199,6 +199,21 @@ async def test_a_record_with_addresses_that_are_none_is_named(tmp_path: Path) ->
             assert "is not an origin with a port" in refused.stderr
 
 
+async def test_a_policy_file_that_no_service_would_read_keeps_the_network_from_starting(tmp_path: Path) -> None:
+    home = Home(tmp_path / "home")
+    network_of(home)
+    misspelt = home.folder("policies") / "transfer-agnet.yaml"
+    misspelt.write_text("- {id: shut, resource: transfer.send, outcome: deny}")
+    for command in (("demo", "--json"), ("serve", "agent", "portfolio"), ("serve", "mcp", "quotes")):
+        refused = demo(home.path, *command)
+        assert (refused.returncode, refused.stdout) == (2, "")
+        assert f"No service reads {misspelt}" in refused.stderr
+        assert "Did you mean transfer-agent?" in refused.stderr
+    told = demo(home.path, "doctor")
+    assert told.returncode == 1
+    assert f"BAD  policies: No service reads {misspelt}" in told.stdout
+
+
 async def test_each_service_is_a_command_of_its_own(tmp_path: Path) -> None:
     home = Home(tmp_path / "home")
     urls = dict(addresses(network_of(home)))

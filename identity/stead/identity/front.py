@@ -10,6 +10,7 @@ from stead.identity.binding import Binding
 from stead.identity.decision_point import decision_point
 from stead.identity.dpop import ALGORITHMS
 from stead.identity.guard import MAX_BODY, EdgeGuard
+from stead.identity.in_force import record, services_of
 from stead.identity.ingress import Describe, Ingress
 from stead.identity.metadata import Ready, health_routes, jwks_route, protected_resource
 from stead.identity.policy import Policy, narrowed
@@ -39,11 +40,14 @@ def front(
     extra: Mapping[str, Any] | None = None,
 ) -> ASGIApp:
     """See `Workload.protect`. Everything is behind the guard, and everything but the routes is behind the ingress."""
+    home = workload.home
+    effective = narrowed(policy, workload.name, home.policies, services_of(home))
+    record(home, workload.name, policy.resources, effective.rules)
     ingress = Ingress(
         app,
         verifier=verifier,
         journal=workload.journal,
-        policy=narrowed(policy, workload.name, workload.home.policies),
+        policy=effective,
         describe=describe,
         audience=workload.url,
         scopes=scopes,

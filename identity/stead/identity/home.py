@@ -30,6 +30,13 @@ class Network:
     agents: Mapping[str, str] = field(default_factory=dict)
     mcp_servers: Mapping[str, str] = field(default_factory=dict)
 
+    @property
+    def services(self) -> Mapping[str, str]:
+        """Where each service that is called with tokens listens, by its client id."""
+        agents = {f"{name.replace('_', '-')}-agent": url for name, url in self.agents.items()}
+        servers = {f"{name.replace('_', '-')}-mcp": url for name, url in self.mcp_servers.items()}
+        return {"broker": self.broker, "trail": self.trail, **agents, **servers}
+
 
 class Home:
     """One state directory. Whatever is asked for and not there yet is made, readable by its owner alone."""

@@ -71,6 +71,11 @@ def joined_url(home: Home, client_id: str) -> str | None:
     return None if known is None or known.issuer != home.network.corporate_idp else known.url
 
 
+def joined_names(home: Home) -> frozenset[str]:
+    """Everybody who joined this network, by client id."""
+    return frozenset(path.stem for path in (home.path / "joined").glob("*.json"))
+
+
 def initial_access_token(home: Home) -> AccessToken:
     """What lets whoever can read the state directory register a client (RFC 7591 s3); the issuer compares with it."""
     return AccessToken(home.secret("initial-access-token").hex())

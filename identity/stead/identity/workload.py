@@ -373,7 +373,4 @@ def _recorded_url(home: Home, name: str) -> str | None:
     network = _network(home)
     if network is None:
         return None
-    agents = {f"{agent.replace('_', '-')}-agent": url for agent, url in network.agents.items()}
-    servers = {f"{server.replace('_', '-')}-mcp": url for server, url in network.mcp_servers.items()}
-    named = {"finport-web": network.web, "broker": network.broker, "trail": network.trail, **agents, **servers}
-    return named.get(name)
+    return {"finport-web": network.web, **network.services}.get(name)

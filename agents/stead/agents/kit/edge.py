@@ -15,9 +15,9 @@ from stead.agents.kit.consent.pages import pages
 from stead.agents.kit.handler import Methods
 from stead.agents.kit.runtime import Runtime
 from stead.agents.kit.skill import Skill
-from stead.agents.kit.wording import Worded
 from stead.identity.errors import ConfigurationError
-from stead.identity.policy import Policy, declared
+from stead.identity.policy import Policy, Worded, declared
+from stead.identity.policy.files import read_file, told_of
 from stead.identity.types import ASGIApp
 
 CARD_AGE = "public, max-age=60"
@@ -64,9 +64,10 @@ def edge(
 def policy_of(name: str, skills: Mapping[str, Skill], rules: Path | None) -> Policy:
     """What the skills declare, and the rules of a file. Raises `ConfigurationError` for a rule with a mistake."""
     resources = {f"{name}.{skill.id}": skill for skill in skills.values()}
-    own = Policy.load("" if rules is None else rules.read_text(), known_resources=tuple(resources)).rules
+    own = [] if rules is None else read_file(rules)
     made = [declared(resource, skill.grant, skill.scopes) for resource, skill in resources.items()]
-    return Worded.load([*made, *own], known_resources=tuple(resources))
+    with told_of(rules or Path(name)):
+        return Worded([*made, *own], known_resources=tuple(resources))
 
 
 def _desk(runtime: Runtime, links: Links | None, house: str) -> list[Route]:

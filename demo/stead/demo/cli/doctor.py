@@ -19,6 +19,7 @@ from stead.identity.driver import bare_client, drive
 from stead.identity.errors import IdentityError
 from stead.identity.flows.discovery import Metadata, discover, fetch_keys
 from stead.identity.home import Home, Network
+from stead.identity.in_force import check_files, services_of, stale_files
 from stead.identity.issuer_settings import IssuerSettings
 from stead.identity.jwks import algorithms_of, load_keys
 from stead.identity.settings import Settings
@@ -59,6 +60,7 @@ async def _examined(home: Home) -> list[Finding]:
     except IdentityError as error:
         return [*findings, Finding("settings and addresses", False, error.description, error.hint)]
     findings.append(Finding("settings and addresses", True, "readable"))
+    findings += _policies(home)
     async with bare_client(5) as http:
         findings += [one async for one in _services(http, settings, network)]
         for described in _issuers(settings, network):
@@ -76,6 +78,18 @@ def _files(home: Home) -> Iterator[Finding]:
             others = f"others may read it ({mode:o})"
             yield Finding(str(path.relative_to(home.path.parent)), False, others, f"chmod go-rwx {path}")
     yield _writable(home.path / "audit")
+
+
+def _policies(home: Home) -> Iterator[Finding]:
+    try:
+        files = check_files(home)
+    except IdentityError as error:
+        yield Finding("policies", False, error.description, error.hint)
+        return
+    yield Finding("policies", True, f"in order: {', '.join(files)}" if files else "no rules besides the services' own")
+    for service in sorted(services_of(home)):
+        for name in stale_files(home, service):
+            yield Finding(f"policies/{name}", False, f"{service} goes by an older one", f"Start {service} again.")
 
 
 def _writable(folder: Path) -> Finding:

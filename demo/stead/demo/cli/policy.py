@@ -10,6 +10,8 @@ from pydantic import ValidationError
 
 from stead.demo.cli.output import emit, say, tell
 from stead.identity.errors import InvalidRequest
+from stead.identity.home import Home
+from stead.identity.in_force import check_files
 from stead.identity.policy.cases import Asker, Tried, read_cases, try_cases
 from stead.identity.policy.explaining import SILENT, Question, Verdict, explain, strongest
 
@@ -33,6 +35,8 @@ def check(file: Path, principal: Path, resource: str, action: str, given: str, *
 
 def test(files: Sequence[Path], *, json: bool) -> int:
     """Runs the tests that policies bring along. 0 where all hold, 1 where one does not, or a file has none."""
+    for file in files:
+        _check_place(file)
     tried = {str(file): try_cases(*read_cases(_text(file))) for file in files}
     if json:
         emit({name: _told(one) for name, one in tried.items()})
@@ -40,6 +44,13 @@ def test(files: Sequence[Path], *, json: bool) -> int:
         for name, one in tried.items():
             _draw(name, one)
     return 0 if all(one.cases and not one.failed for one in tried.values()) else 1
+
+
+def _check_place(file: Path) -> None:
+    """A file of the operator's folder is also what its service can read, and names what it has."""
+    home = Home.current()
+    if file.absolute().parent == home.policies.absolute():
+        check_files(home)
 
 
 def _line(verdict: Verdict) -> str:

@@ -17,6 +17,7 @@ from stead.demo.network.children import Child, reason, start, stop
 from stead.demo.network.occupancy import forget, occupying
 from stead.identity.errors import ConfigurationError
 from stead.identity.home import Home, Network
+from stead.identity.in_force import check_files
 from stead.identity.serving import listen, origin, serve
 from stead.identity.settings import Settings
 
@@ -126,6 +127,7 @@ def running(home: Home, *, fresh: bool = False, tell: Tell | None = None) -> Ite
         if fresh:
             forget(home)
         network_running = Running(home, network_of(home, fresh=fresh), tell or _to_stderr)
+        check_files(home)
         preload()
         try:
             for service in _needed(home):

@@ -12,7 +12,7 @@ import psutil
 from stead.identity.errors import ConfigurationError
 from stead.identity.home import Home
 
-_MADE = ("audit", "data", "joined", "keys", "logs", "secrets")
+_MADE = ("audit", "data", "joined", "keys", "logs", "rules", "secrets")
 _PATIENCE = 5.0
 """Seconds that the children of a launcher which was killed may take to end."""
 

@@ -7,5 +7,6 @@ from stead.identity.policy.decision import Decides, Decision
 from stead.identity.policy.engine import Policy
 from stead.identity.policy.narrowing import Narrowed, narrowed
 from stead.identity.policy.rules import Outcome, Rule, declared
+from stead.identity.policy.wording import Worded
 
-__all__ = ["Decides", "Decision", "Narrowed", "Outcome", "Policy", "Rule", "declared", "narrowed"]
+__all__ = ["Decides", "Decision", "Narrowed", "Outcome", "Policy", "Rule", "Worded", "declared", "narrowed"]

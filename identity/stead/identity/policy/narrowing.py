@@ -10,9 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from stead.identity.errors import ConfigurationError
-from stead.identity.policy.decision import Decides, Decision
+from stead.identity.policy.decision import Decision
 from stead.identity.policy.engine import Policy
-from stead.identity.policy.rules import ANY, Outcome, Rule, check_names, read_rules
+from stead.identity.policy.files import read_file, told_of
+from stead.identity.policy.rules import ANY, Outcome, Rule, check_names, nearest
+from stead.identity.policy.wording import Worded
 from stead.identity.values import Principal
 
 NETWORK = "network"
@@ -24,8 +26,13 @@ _SILENCE = Rule("nothing-narrows", (ANY,), Outcome.ALLOW)
 class Narrowed:
     """What the service's own policy says, or the rules on top of it where they are stricter."""
 
-    own: Decides
+    own: Policy
     on_top: Policy
+
+    @property
+    def rules(self) -> tuple[Rule, ...]:
+        """All that are in force: the service's own, then those on top."""
+        return (*self.own.rules, *(rule for rule in self.on_top.rules if rule is not _SILENCE))
 
     def decide(
         self, principal: Principal, resource: str, action: str, input: Mapping[str, Any], now: float
@@ -38,45 +45,53 @@ class Narrowed:
         return on_top if on_top.outcome.strength > own.outcome.strength else own
 
 
-def narrowed(policy: Policy, name: str, folder: Path) -> Decides:
+def narrowed(policy: Policy, name: str, folder: Path, services: Collection[str] | None = None) -> "Policy | Narrowed":
     """The policy of the service `name` under the files of `folder`; the same policy where there are none for it.
 
+    `services` are all that there are: a file that is called after none of them, nor after this one, is a mistake.
     Raises `ConfigurationError`.
     """
-    files = _files(folder)
-    everywhere = _read(files.get(NETWORK), [ANY])
-    here = _read(files.get(name), [ANY, *policy.resources])
+    files = policy_files(folder, None if services is None else {*services, name})
+    everywhere = read_narrowing(files[NETWORK]) if NETWORK in files else []
+    here = read_narrowing(files[name], policy.resources) if name in files else []
     if not everywhere and not here:
         return policy
-    return Narrowed(policy, Policy([_SILENCE, *everywhere, *here]))
+    return Narrowed(policy, Worded([_SILENCE, *everywhere, *here]))
 
 
-def _files(folder: Path) -> Mapping[str, Path]:
-    """The files by name. One that nothing would ever read is refused: whoever wrote it believes that it holds."""
+def policy_files(folder: Path, services: Collection[str] | None = None) -> Mapping[str, Path]:
+    """The files by name. One that nothing would ever read is refused: whoever wrote it believes that it holds.
+
+    Raises `ConfigurationError`, with the nearest name where `services` says which there are.
+    """
     paths = [path for path in sorted(folder.glob("*")) if not path.name.startswith(".")]
     for path in paths:
         if path.suffix != ".yaml" or not path.is_file():
             raise ConfigurationError(f"No service reads {path}.", hint="Name it after the service: NAME.yaml.")
+        if services is not None and path.stem not in (NETWORK, *services):
+            raise ConfigurationError(
+                f"No service reads {path}: there is none called {path.stem}.", hint=nearest(path.stem, services)
+            )
     return {path.stem: path for path in paths}
 
 
-def _read(path: Path | None, resources: Collection[str]) -> list[Rule]:
-    if path is None:
-        return []
-    try:
-        rules = read_rules(path.read_text(encoding="utf-8"))
-        _check(rules, resources)
+def read_narrowing(path: Path, resources: Collection[str] | None = None) -> list[Rule]:
+    """The rules of one file of the folder, for a service that has these resources; None where nobody has said which.
+
+    Raises `ConfigurationError` that names the file and the rule.
+    """
+    known = () if path.stem == NETWORK else resources
+    rules = read_file(path, f"{path.parent.name}/{path.name}")
+    with told_of(path):
+        _check(rules, known)
         Policy(rules)
-    except ConfigurationError as error:
-        raise ConfigurationError(f"{path}: {error.description}", hint=error.hint, debug=error.debug) from None
-    except (OSError, UnicodeError):
-        raise ConfigurationError(f"{path} cannot be read.", hint="It is UTF-8 text, readable by the service.") from None
     return rules
 
 
-def _check(rules: Iterable[Rule], resources: Collection[str]) -> None:
+def _check(rules: Iterable[Rule], resources: Collection[str] | None) -> None:
     for rule in rules:
-        check_names("resource", rule.resources, resources, rule.id)
+        if resources is not None:
+            check_names("resource", rule.resources, {ANY, *resources}, rule.id)
         if rule.outcome is Outcome.ALLOW:
             raise ConfigurationError(
                 f"Rule {rule.id} allows, and a rule on top of what a service declares only takes away.",

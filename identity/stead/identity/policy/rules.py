@@ -10,6 +10,7 @@ from typing import Any
 import yaml
 
 from stead.identity.errors import ConfigurationError
+from stead.identity.types import Json
 from stead.identity.values import Grant
 
 ANY = "*"
@@ -45,6 +46,7 @@ class Rule:
 
     `reason` and `hint` are sentences for the person. `params` go with the outcome: `acr_values` and `max_age` of a
     step-up, `provider` of a consent; of a declared rule `grant` and `scopes`, which tell a refusal what was missing.
+    `source` is the file that it was read from; empty for one that code makes.
     """
 
     id: str
@@ -54,6 +56,20 @@ class Rule:
     reason: str | None = None
     hint: str | None = None
     params: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
+    source: str = field(default="", compare=False)
+
+    def as_json(self) -> Json:
+        """The rule, whole."""
+        return {
+            "id": self.id,
+            "resources": list(self.resources),
+            "outcome": self.outcome.value,
+            "when": self.when,
+            "reason": self.reason,
+            "hint": self.hint,
+            "params": dict(self.params),
+            "source": self.source,
+        }
 
 
 def declared(resource: str, grant: Grant, scopes: Iterable[str]) -> Rule:
@@ -80,9 +96,13 @@ def check_names(what: str, names: Iterable[str], known: Collection[str], rule: s
     """Raises `ConfigurationError` for the first name that is not known, with the nearest one that is."""
     for name in names:
         if name not in known:
-            near = difflib.get_close_matches(name, sorted(known), n=1)
-            hint = f"Did you mean {near[0]}?" if near else f"Known: {', '.join(sorted(known)) or 'none'}."
-            raise ConfigurationError(f"Rule {rule} names an unknown {what}: {name}.", hint=hint)
+            raise ConfigurationError(f"Rule {rule} names an unknown {what}: {name}.", hint=nearest(name, known))
+
+
+def nearest(name: str, known: Collection[str]) -> str:
+    """Which known name was probably meant, as a hint; all of them where none is near."""
+    near = difflib.get_close_matches(name, sorted(known), n=1)
+    return f"Did you mean {near[0]}?" if near else f"Known: {', '.join(sorted(known)) or 'none'}."
 
 
 def _quoted(text: str) -> str:

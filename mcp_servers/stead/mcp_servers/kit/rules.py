@@ -1,11 +1,13 @@
-"""The policy that the declarations of a server amount to."""
+"""The policy of a server: what its tools declare, the rules of its file, and what tools check themselves."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from stead.identity.errors import IdentityError
-from stead.identity.policy import Decision, Outcome, Policy, declared
+from stead.identity.policy import Decision, Outcome, Worded, declared
+from stead.identity.policy.files import read_file, told_of
 from stead.identity.values import Principal
 from stead.mcp_servers.kit.tools import Declaration
 
@@ -20,13 +22,15 @@ class Unchecked(Decision):
         return self.error
 
 
-class DeclaredPolicy(Policy):
-    """The declared rights first, then the tool's own check of the arguments; what neither admits is denied."""
+class DeclaredPolicy(Worded):
+    """The declared rights and the rules of a file first, then the tool's own check of the arguments."""
 
-    def __init__(self, server: str, declarations: Mapping[str, Declaration]) -> None:
+    def __init__(self, server: str, declarations: Mapping[str, Declaration], rules: Path | None = None) -> None:
         resources = {f"{server}.{name}": declaration for name, declaration in declarations.items()}
         rights = [declared(resource, each.grant, each.scopes) for resource, each in resources.items()]
-        super().__init__(rights, known_resources=tuple(resources))
+        own = [] if rules is None else read_file(rules)
+        with told_of(rules or Path(server)):
+            super().__init__([*rights, *own], known_resources=tuple(resources))
         self._checks = {resource: each.check for resource, each in resources.items() if each.check is not None}
 
     def decide(

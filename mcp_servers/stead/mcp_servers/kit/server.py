@@ -5,6 +5,7 @@ import logging
 import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
@@ -35,15 +36,22 @@ IssuersOf = Callable[[Home], Sequence[TrustedIssuer]]
 
 
 class Server:
-    """A named set of tools. `issuers` says whose tokens it takes, the network's own provider's when not given."""
+    """A named set of tools.
 
-    def __init__(self, name: str, description: str, *, issuers: IssuersOf | None = None) -> None:
+    `issuers` says whose tokens it takes, the network's own provider's when not given. `policy` is a file of rules that
+    tighten what the tools declare.
+    """
+
+    def __init__(
+        self, name: str, description: str, *, issuers: IssuersOf | None = None, policy: Path | None = None
+    ) -> None:
         if not _NAME.fullmatch(name):
             raise ConfigurationError(f"{name!r} cannot name a server.", hint="Lower-case letters, digits and _.")
         self.name = name
         self.description = description
         self.declarations: dict[str, Declaration] = {}
         self._issuers = issuers
+        self._policy = policy
         self._tools: dict[str, StrictTool] = {}
 
     def tool(
@@ -84,7 +92,7 @@ class Server:
         return workload.protect(
             SignedIn(self._sdk_app(workload.url)),
             describe=self._describe,
-            policy=DeclaredPolicy(self.name, self.declarations),
+            policy=DeclaredPolicy(self.name, self.declarations, self._policy),
             scopes=self.scopes,
             protocol="jsonrpc",
             issuers=issuers,

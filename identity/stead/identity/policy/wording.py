@@ -5,7 +5,8 @@ from decimal import Decimal
 from string import Formatter
 from typing import Any
 
-from stead.identity.policy import Decision, Policy
+from stead.identity.policy.decision import Decision
+from stead.identity.policy.engine import Policy
 from stead.identity.values import Principal
 
 

@@ -1,0 +1,112 @@
+"""Which services a network has, and the rules that each of them started with, as the state directory records them.
+
+A service writes down what it has read before it serves, so that what is shown later is what it goes by, and not what
+its files have come to say since.
+"""
+
+import hashlib
+import json
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+from stead.identity.errors import ConfigurationError
+from stead.identity.home import Home
+from stead.identity.joining import joined_names
+from stead.identity.policy.narrowing import NETWORK, policy_files, read_narrowing
+from stead.identity.policy.rules import Outcome, Rule, nearest
+from stead.identity.types import Json
+
+FOLDER = "rules"
+
+
+@dataclass(frozen=True, slots=True)
+class InForce:
+    """What a service goes by: its resources, its rules, and the state of the operator's files when it read them.
+
+    `since` is in seconds since the epoch; `files` has a digest for each file by name, None for one that was not there.
+    """
+
+    service: str
+    since: float
+    resources: tuple[str, ...]
+    rules: tuple[Rule, ...]
+    files: Mapping[str, str | None]
+
+
+def services_of(home: Home) -> frozenset[str]:
+    """The services of the network that have a policy, by client id: recorded, joined, or started here before."""
+    started = (path.stem for path in (home.path / FOLDER).glob("*.json"))
+    try:
+        recorded = home.network.services
+    except ConfigurationError:
+        recorded = {}
+    return frozenset({*recorded, *joined_names(home), *started})
+
+
+def check_files(home: Home) -> list[str]:
+    """The operator's files, each without a mistake as far as can be told before its service starts.
+
+    Raises `ConfigurationError` for the first that has one.
+    """
+    files = policy_files(home.policies, services_of(home))
+    for name, path in files.items():
+        started = (home.path / FOLDER / f"{name}.json").exists()
+        read_narrowing(path, recorded(home, name).resources if started else None)
+    return sorted(files)
+
+
+def record(home: Home, service: str, resources: Iterable[str], rules: Iterable[Rule]) -> None:
+    """Writes down what the service goes by from now on."""
+    files = {name: _digest(home.policies / name) for name in (f"{NETWORK}.yaml", f"{service}.yaml")}
+    told = {
+        "since": time.time(),
+        "resources": sorted(resources),
+        "rules": [rule.as_json() for rule in rules],
+        "files": files,
+    }
+    home.write(f"{FOLDER}/{service}.json", json.dumps(told, indent=1).encode())
+
+
+def recorded(home: Home, service: str) -> InForce:
+    """What the service goes by. Raises `ConfigurationError` for one that is none, or that never started."""
+    try:
+        told = json.loads((home.path / FOLDER / f"{service}.json").read_text())
+        rules = tuple(_rule(entry) for entry in told["rules"])
+        return InForce(service, told["since"], tuple(told["resources"]), rules, MappingProxyType(told["files"]))
+    except FileNotFoundError:
+        raise _missing(home, service) from None
+    except (ValueError, TypeError, KeyError):
+        raise ConfigurationError(
+            f"The record of what {service} goes by is not readable.", hint="Start the service again."
+        ) from None
+
+
+def stale_files(home: Home, service: str) -> list[str]:
+    """The operator's files that say something else by now than when the service read them; none if it never did."""
+    if not (home.path / FOLDER / f"{service}.json").exists():
+        return []
+    files = recorded(home, service).files
+    return [name for name, digest in files.items() if digest != _digest(home.policies / name)]
+
+
+def _rule(entry: Json) -> Rule:
+    read: dict[str, Any] = {**entry, "resources": tuple(entry["resources"]), "outcome": Outcome(entry["outcome"])}
+    return Rule(**read)
+
+
+def _missing(home: Home, service: str) -> ConfigurationError:
+    known = services_of(home)
+    if service in known:
+        return ConfigurationError(f"{service} has not started here yet.", hint="Start it: it then says what it reads.")
+    return ConfigurationError(f"There is no service {service}.", hint=nearest(service, known))
+
+
+def _digest(path: Path) -> str | None:
+    try:
+        return hashlib.sha256(path.read_bytes()).hexdigest()
+    except OSError:
+        return None
