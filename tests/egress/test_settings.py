@@ -212,3 +212,8 @@ def test_services_that_share_an_audience_need_to_be_told_apart_by_their_senders(
         Settings.load(write(issuer + "}\n"))
     named = Settings.load(write(issuer + ", senders: {a: 'https://a.example'}}\n"))
     assert named.issuers[0].senders == {"a": "https://a.example"}
+
+
+def test_bound_tokens_only_cannot_be_asked_of_an_issuer_that_binds_none(write: Any) -> None:
+    with pytest.raises(ConfigurationError, match="binds"):
+        Settings.load(write("dpop: always\nissuers:\n- {issuer: 'https://login.example', binds: false}\n"))

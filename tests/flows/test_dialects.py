@@ -17,12 +17,12 @@ from stead.identity.errors import (
     ProviderUnavailable,
     StepUpRequired,
 )
-from stead.identity.flows.dialects import Asked, as_itself, on_behalf_of
+from stead.identity.flows.dialects import Asked, as_itself, on_behalf_of, renewed
 from stead.identity.flows.proof import with_nonce
 from stead.identity.flows.token_exchange import obo
 from stead.identity.replies import challenge
 from stead.identity.types import Response
-from stead.identity.values import AccessToken, BoundToken
+from stead.identity.values import AccessToken, BoundToken, RefreshToken
 
 SUBJECT = AccessToken("subject-token")
 API = "api://transfer"
@@ -43,6 +43,13 @@ def form(flow: Any) -> dict[str, str]:
     return dict(next(flow).form)
 
 
+def finished(flow: Any, body: dict[str, Any]) -> Any:
+    """What the flow makes of a success."""
+    with pytest.raises(StopIteration) as done:
+        flow.send(Response(200, {"content-type": "application/json"}, json.dumps(body).encode()))
+    return done.value.value
+
+
 @pytest.mark.parametrize(
     ("target_by", "parameter"), [("resource", {"resource": API}), ("audience", {"audience": API}), ("scope", {})]
 )
@@ -54,6 +61,30 @@ def test_a_target_is_named_as_the_issuer_wants_it(asked: Any, target_by: str, pa
 
 
 # --- Entra ---------------------------------------------------------------------------------------------------------
+
+
+def test_at_entra_a_renewal_names_its_service_by_the_scopes(client: Any, metadata: Any, now: float) -> None:
+    scopes = (f"{API}/Transfer.Create",)
+    flow = renewed("entra", client, metadata, RefreshToken("old"), now=now, resource="https://trail", scopes=scopes)
+    sent = form(flow)
+    assert (sent["grant_type"], sent["refresh_token"]) == ("refresh_token", "old")
+    assert sent["scope"] == f"openid profile offline_access {API}/Transfer.Create"
+    assert "resource" not in sent
+    tokens = finished(flow, {**GRANTED, "scope": f"{API}/Transfer.Create"})
+    assert (tokens.scope, tokens.refresh_token.reveal()) == ({"Transfer.Create"}, "old")
+
+
+def test_elsewhere_it_names_it_by_a_resource(client: Any, metadata: Any, now: float) -> None:
+    sent = form(renewed("rfc8693", client, metadata, RefreshToken("old"), now=now, resource="https://trail"))
+    assert (sent["resource"], "scope" in sent) == ("https://trail", False)
+
+
+def test_a_login_that_ran_out_at_entra_is_a_dead_credential(client: Any, metadata: Any, now: float) -> None:
+    flow = renewed("entra", client, metadata, RefreshToken("old"), now=now, scopes=("api://x/y",))
+    next(flow)
+    refusal = {"error": "invalid_grant", "error_codes": [700082], "error_description": "AADSTS700082: It expired."}
+    with pytest.raises(InvalidGrant):
+        flow.send(Response(400, {"content-type": "application/json"}, json.dumps(refusal).encode()))
 
 
 def test_entra_is_asked_with_a_jwt_bearer_grant(asked: Any) -> None:

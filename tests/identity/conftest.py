@@ -222,7 +222,7 @@ class Door:
     """A guarded app, its journal, and a client at it."""
 
     def __init__(self, issuer: Any, web: Any, clock: Any, folder: Path, **more: Any) -> None:
-        self.issuer, self.app = issuer, App()
+        self.issuer, self.app, self.web, self.clock = issuer, App(), web, clock
         self.journal = Journal(folder, "portfolio-agent", clock)
         self.verifier = Verifier([TrustedIssuer(issuer.name)], issuer.audience, web, clock)
         self.policy = Policy(

@@ -1,6 +1,6 @@
 """At the door: a bound token goes with its proof, and no other way. A stolen one is of no use."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import httpx
@@ -9,6 +9,7 @@ from joserfc.jwk import ECKey
 
 from stead.identity.dpop import sign_proof
 from stead.identity.values import AccessToken
+from stead.identity.verifier import Verifier
 from tests.identity.conftest import NOW, PAY, READ
 
 
@@ -127,6 +128,17 @@ async def test_an_unbound_token_is_not_passed_off_as_a_bound_one(alice: Bearer) 
     alice.refused(answer, "invalid_token")
     answer = await alice.ask(alice.proof(token=unbound), token=unbound.reveal(), scheme="Bearer", resource=READ)
     alice.refused(answer, "invalid_token")
+
+
+async def test_an_issuer_that_binds_nothing_is_let_pay_by_a_bearer_token_and_only_that_issuer(door: Any) -> None:
+    alice, unbound = Bearer(door), door.issuer.token()
+    alice.refused(await alice.ask(scheme="Bearer", resource=PAY, token=unbound), "invalid_token")
+    trusted = [replace(issuer, binds=False) for issuer in door.verifier.issuers]
+    door.verifier = Verifier(trusted, door.issuer.audience, door.web, door.clock)
+    alice.client = door.client()
+    assert (await alice.ask(scheme="Bearer", resource=PAY, token=unbound)).status_code == 200
+    door.app.scopes.clear()
+    alice.refused(await alice.ask(scheme="Bearer", resource=PAY), "invalid_dpop_proof")
 
 
 async def test_one_setting_asks_for_proof_of_everything(door: Any) -> None:

@@ -71,6 +71,22 @@ def test_a_persons_role_is_no_scope_and_a_services_is() -> None:
     assert read("entra", {**ENTRA, "idtyp": "app"}, **mapped).scopes >= {"market:read"}
 
 
+def test_a_persons_scope_counts_with_one_of_its_roles_and_not_without() -> None:
+    gated = {
+        "scope_names": {"portfolio:read": "Portfolio.Read"},
+        "scope_roles": {"portfolio:read": ["customer", "vip"]},
+    }
+    assert read("entra", {**ENTRA, "roles": ["vip"]}, **gated).scopes == {"portfolio:read"}
+    for role in ("", "Customer", "payer", "customer,payer"):
+        assert read("entra", {**ENTRA, "roles": [role] if role else []}, **gated).scopes == frozenset()
+
+
+def test_a_service_has_its_scopes_by_its_own_roles_whatever_people_need() -> None:
+    app = {**ENTRA, "idtyp": "app", "roles": ["Market.Read"]}
+    both = {"role_scopes": {"Market.Read": "market:read"}, "scope_roles": {"market:read": "customer"}}
+    assert read("entra", app, **both).scopes >= {"market:read"}
+
+
 def test_okta_lists_its_scopes_and_names_the_client_cid() -> None:
     person = read("okta", OKTA, login_clients=["0oa1"])
     assert (person.scopes, person.client_id, person.grant) == (frozenset({"portfolio:read"}), "0oa1", Grant.LOGIN)

@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from stead.demo.web.login import BROKER_SCOPE, TRAIL_SCOPE
+from stead.demo.web.provider import BROKER_SCOPE, TRAIL_SCOPE
 from stead.demo.web.session import Session, digest
 from stead.demo.web.site import Site
 from stead.identity.errors import InvalidToken

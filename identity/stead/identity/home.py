@@ -87,6 +87,10 @@ class Home:
         path = self.path / f"keys/{name}.json"
         return public_jwk(self.key(name)) if path.exists() else None
 
+    def made_once(self, name: str, make: Callable[[], bytes]) -> bytes:
+        """What the file of this name holds; `make` makes it at the first call, whoever is first."""
+        return self._once(name, make)
+
     def secret(self, name: str) -> bytes:
         """32 random bytes, made at the first call."""
         return self._once(f"secrets/{name}", lambda: secrets.token_bytes(32))

@@ -129,6 +129,7 @@ class Ingress:
         self._public = public
         self._protocol_of = protocol_of(protocol)
         self._binding = binding
+        self._without_keys = frozenset(issuer.issuer for issuer in verifier.issuers if not issuer.binds)
         self._chains = chains
         self._beyond = beyond
         self._clock = clock
@@ -203,8 +204,10 @@ class Ingress:
         return await self._beyond.narrowed(decision, Question(*asked), effects=operation.effects)
 
     def _unbound(self, principal: Principal, operation: Operation) -> IdentityError | None:
-        """A token that whoever holds it could use does not move anything (RFC 9449 s1)."""
+        """A token that whoever holds it could use does not move anything (RFC 9449 s1), if its issuer has another."""
         if principal.bound or not is_wanted(self._binding, effects=operation.effects):
+            return None
+        if principal.issuer in self._without_keys:
             return None
         return _unbound(operation.resource)
 

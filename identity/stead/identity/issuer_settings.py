@@ -11,7 +11,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
+from stead.identity.certificates import certified
 from stead.identity.errors import ConfigurationError
+from stead.identity.flows.certificate_assertion import CertificateAssertion
 from stead.identity.flows.client_assertion import ClientIdentity
 from stead.identity.flows.dialects import Dialect
 from stead.identity.flows.wire import TargetBy
@@ -24,7 +26,8 @@ Algorithm = Literal["ES256", "ES384", "ES512", "Ed25519", "EdDSA", "PS256", "PS3
 """By public key only: a shared secret cannot tell who signed, and no key document may hold one."""
 Algorithms = Annotated[tuple[Algorithm, ...], Field(min_length=1)]
 Values = Annotated[tuple[str, ...], BeforeValidator(lambda said: (said,) if isinstance(said, str) else said)]
-ClientAuth = Literal["private_key_jwt", "client_secret_basic", "client_secret_post", "none"]
+ClientAuth = Literal["private_key_jwt", "certificate_jwt", "client_secret_basic", "client_secret_post", "none"]
+"""`certificate_jwt` is `private_key_jwt` for a provider that registers certificates: RSA, told by `x5t#S256`."""
 Preset = Literal["stead", "keycloak", "entra", "okta", "auth0"]
 
 _KEYCLOAK: Mapping[str, Any] = {
@@ -115,11 +118,13 @@ class IssuerSettings(Strict):
     audiences: Mapping[str, str] = {}
     scope_names: Mapping[str, str] = {}
     role_scopes: Mapping[str, str] = {}
+    scope_roles: Mapping[str, Values] = {}
     allowed_scopes: frozenset[str] | None = None
     services: Mapping[str, str] = {}
     subjects: Subjects = "both"
     actor: ActorBy = "act"
     login_clients: frozenset[str] = frozenset({"finport-web", "stead-cli"})
+    binds: bool = True
     receipts: Receipts = "off"
     first_actors: frozenset[str] | None = None
     senders: Mapping[str, str] = {}
@@ -158,15 +163,24 @@ class IssuerSettings(Strict):
         """The workload `name` as this issuer's client. Raises `ConfigurationError` when its secret cannot be read."""
         own = self.clients.get(name, ClientSettings())
         how = own.client_auth or ("client_secret_basic" if own.client_secret_file else self.client_auth)
-        return identity_of(own.client_id or name, self.issuer, how, home.key(name), own.client_secret_file)
+        return identity_of(
+            own.client_id or name, self.issuer, how, home=home, name=name, secret_file=own.client_secret_file
+        )
 
 
-def identity_of(client_id: str, issuer: str, how: ClientAuth, key: Any, secret_file: Path | None) -> ClientIdentity:
-    """A client that proves itself in one of the four ways. Raises `ConfigurationError`."""
+def identity_of(
+    client_id: str, issuer: str, how: ClientAuth, *, home: Home, name: str, secret_file: Path | None
+) -> ClientIdentity:
+    """A client that proves itself in one of the five ways, with the keys of `name`. Raises `ConfigurationError`."""
     if how == "none":
         return ClientIdentity(client_id, None, issuer)
     if how == "private_key_jwt":
-        return ClientIdentity(client_id, key, issuer)
+        return ClientIdentity(client_id, home.key(name), issuer)
+    if how == "certificate_jwt":
+        own = certified(home, name)
+        return ClientIdentity(
+            client_id, None, issuer, asserting=CertificateAssertion(client_id, issuer, own.key, own.thumbprint)
+        )
     method: Literal["basic", "post"] = "post" if how == "client_secret_post" else "basic"
     return ClientIdentity(client_id, None, issuer, secret=_secret(client_id, secret_file), method=method)
 

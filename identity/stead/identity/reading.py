@@ -27,7 +27,7 @@ def build_principal(
         subject=subject,
         audience=audience,
         client_id=client_id,
-        scopes=_worth(trusted, claims, roles if is_service else []),
+        scopes=_worth(trusted, claims, roles, is_service=is_service),
         jti=str(claims[trusted.identifier]),
         expires_at=int(claims["exp"]),
         grant=grant,
@@ -74,14 +74,15 @@ def _check_subjects(trusted: TrustedIssuer, grant: Grant) -> None:
         raise InvalidToken(f"The {kind} of this token's issuer may do nothing here.", hint="See `issuers.subjects`.")
 
 
-def _worth(trusted: TrustedIssuer, claims: Mapping[str, Any], service_roles: list[str]) -> frozenset[str]:
+def _worth(trusted: TrustedIssuer, claims: Mapping[str, Any], roles: list[str], *, is_service: bool) -> frozenset[str]:
     """The scopes that count here: by our names, and none beyond the ceiling."""
     theirs = _scopes(claims.get(trusted.scopes))
     ours = {name: mine for mine, name in trusted.scope_names.items()}
     # What it calls otherwise is not meant where it uses our word: that is another right of its own.
     named = {ours.get(scope, scope) for scope in theirs if scope in ours or scope not in trusted.scope_names}
-    by_role = {trusted.role_scopes[role] for role in service_roles if role in trusted.role_scopes}
-    scopes = frozenset(named | by_role)
+    by_role = {trusted.role_scopes[role] for role in roles if role in trusted.role_scopes} if is_service else set()
+    wanted = {} if is_service else trusted.scope_roles
+    scopes = frozenset(one for one in named | by_role if one not in wanted or set(wanted[one]) & set(roles))
     return scopes if trusted.allowed_scopes is None else scopes & trusted.allowed_scopes
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Annotated, Any, Self
 
 import yaml
-from pydantic import BaseModel, Field, ValidationError
+from pydantic import BaseModel, Field, ValidationError, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from stead.identity.audit.segments import MAX_SEGMENT
@@ -50,7 +50,9 @@ class LoginSettings(Strict):
         Without a secret it signs with the key that the state directory keeps under its `client_id`.
         """
         how = self.client_auth or ("client_secret_basic" if self.client_secret_file else "private_key_jwt")
-        return identity_of(self.client_id, self.issuer, how, home.key(self.client_id), self.client_secret_file)
+        return identity_of(
+            self.client_id, self.issuer, how, home=home, name=self.client_id, secret_file=self.client_secret_file
+        )
 
 
 class AuditSettings(Strict):
@@ -101,6 +103,12 @@ class Settings(BaseSettings):
     vault: VaultSettings = VaultSettings()
     audit: AuditSettings = AuditSettings()
     telemetry: TelemetrySettings = TelemetrySettings()
+
+    @model_validator(mode="after")
+    def _binds_where_it_must(self) -> Self:
+        if self.dpop == "always" and any(not each.binds for each in self.issuers):
+            raise ValueError("`dpop: always` takes bound tokens only, and an issuer with `binds: false` has none")
+        return self
 
     def described(self, issuer: str) -> IssuerSettings:
         """What is said of an issuer; for one that nothing is said of, our own profile."""

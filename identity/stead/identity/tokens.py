@@ -165,7 +165,8 @@ class Tokens:
         """Ourselves, proving a key where the token has to be bound to it. What came in bound goes on bound."""
         came_bound = principal is not None and principal.confirmation is not None
         wanted = came_bound or is_wanted(self._binding, effects=target.effects)
-        return self.client.proving(self._proof_key) if wanted and self._proof_key else self.client
+        can = self._spoken(target).binds
+        return self.client.proving(self._proof_key) if wanted and can and self._proof_key else self.client
 
     async def _driven(self, flow: Flow[TokenSet], client: ClientIdentity) -> TokenSet:
         proving = with_nonce(flow, self._clock)

@@ -19,10 +19,12 @@ class TrustedIssuer:
     `audiences` says what services are called in its tokens where not by their address, `scope_names` what it calls our
     scopes, `required_claims` what every access token of it says, one of the values each. A token is a service's own
     where a claim of `services` matches its pattern, or subject and client are the same; `role_scopes` are the scopes
-    that a service has by its roles. `allowed_scopes` is the ceiling of what its tokens are good for here, `subjects`
-    whose they may be. `actor`: an issuer that writes no `act` is taken to mean its `client`, unless that is one at
-    which people sign in; then `receipts` keep the chain, and one that `first_actors` did not begin has been cut;
-    `senders` are the addresses at which clients publish their keys, where `audiences` does not tell.
+    that a service has by its roles, `scope_roles` the roles of which a person must have one for a scope to count.
+    `allowed_scopes` is the ceiling of what its tokens are good for here, `subjects` whose they may be. Where an issuer
+    does not `bind` tokens to keys, its bearer tokens are taken where bound ones are wanted. `actor`: an issuer that
+    writes no `act` is taken to mean its `client`, unless that is one at which people sign in; then `receipts` keep the
+    chain, and one that `first_actors` did not begin has been cut; `senders` are the addresses at which clients publish
+    their keys, where `audiences` does not tell.
     """
 
     issuer: str
@@ -41,11 +43,13 @@ class TrustedIssuer:
     audiences: Mapping[str, str] = field(default_factory=dict)
     scope_names: Mapping[str, str] = field(default_factory=dict)
     role_scopes: Mapping[str, str] = field(default_factory=dict)
+    scope_roles: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     allowed_scopes: frozenset[str] | None = None
     services: Mapping[str, str] = field(default_factory=dict)
     subjects: Subjects = "both"
     actor: ActorBy = "act"
     login_clients: frozenset[str] = frozenset()
+    binds: bool = True
     receipts: Receipts = "off"
     first_actors: frozenset[str] | None = None
     senders: Mapping[str, str] = field(default_factory=dict)

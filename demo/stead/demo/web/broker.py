@@ -29,7 +29,7 @@ from google.protobuf import json_format
 from google.protobuf.struct_pb2 import Value
 
 from stead.demo.web.credentials import FRESH, Credentials
-from stead.demo.web.login import BROKER_SCOPE, REGISTRY_SCOPE, TRAIL_SCOPE
+from stead.demo.web.provider import BROKER_SCOPE, REGISTRY_SCOPE, TRAIL_SCOPE
 from stead.demo.web.session import Session
 from stead.identity.egress import Target
 from stead.identity.errors import (

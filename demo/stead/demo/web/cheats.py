@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 import httpx
 
 from stead.demo.web.credentials import Credentials
-from stead.demo.web.login import BROKER_SCOPE, Provider
+from stead.demo.web.provider import BROKER_SCOPE, Provider
 from stead.demo.web.session import Session
 from stead.identity.errors import IdentityError, InvalidRequest, ProviderUnavailable
 from stead.identity.flows.token_exchange import obo

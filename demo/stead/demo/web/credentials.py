@@ -6,18 +6,14 @@ Renewal is one at a time for each session, because a refresh token that is prese
 import asyncio
 import json
 from collections import defaultdict
-from typing import TYPE_CHECKING
 
+from stead.demo.web.provider import Provider
 from stead.demo.web.session import Session
 from stead.identity.errors import InvalidGrant, InvalidScope, InvalidToken
-from stead.identity.flows.refresh import renew
 from stead.identity.flows.wire import TokenSet
 from stead.identity.values import AccessToken, RefreshToken
 from stead.identity.vault import Vault
 from stead.identity.workload import Workload
-
-if TYPE_CHECKING:
-    from stead.demo.web.login import Provider
 
 FRESH = 30.0
 """Seconds that a token must still live to be used: a call may be under way for a while."""
@@ -26,7 +22,7 @@ FRESH = 30.0
 class Credentials:
     """Obtains the access token of a session for a service."""
 
-    def __init__(self, workload: Workload, provider: "Provider", vault: Vault) -> None:
+    def __init__(self, workload: Workload, provider: Provider, vault: Vault) -> None:
         self._workload = workload
         self._provider = provider
         self._vault = vault
@@ -39,7 +35,7 @@ class Credentials:
         entry = {
             "token": tokens.access_token.reveal(),
             "ends": tokens.expires_at,
-            "scope": " ".join(sorted(tokens.scope)),
+            "scope": " ".join(sorted(self._provider.ours(tokens.scope))),
         }
         self._vault.put(session.owner, session.key, audience, json.dumps(entry).encode())
 
@@ -92,12 +88,11 @@ class Credentials:
             raise InvalidToken("The sign-in has run out.", hint="Sign in again.")
         tokens = await self._ask(session, audience, refresh)
         self.keep(session, tokens, audience)
-        return tokens.access_token, tokens.expires_at, tokens.scope
+        return tokens.access_token, tokens.expires_at, self._provider.ours(tokens.scope)
 
     async def _ask(self, session: Session, audience: str, refresh: RefreshToken) -> TokenSet:
         metadata = await self._workload.metadata(session.issuer)
-        resource = audience if audience in self._provider.resources else None
-        flow = renew(self._provider.client, metadata, refresh, now=self._workload.clock(), resource=resource)
+        flow = self._provider.renewal(metadata, refresh, audience, self._workload.clock())
         try:
             return await self._workload.run(flow)
         except InvalidGrant as refused:

@@ -6,63 +6,19 @@ the browser is a redirect; codes and tokens stay between this process and the pr
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from stead.demo.web.credentials import Credentials
+from stead.demo.web.provider import Provider
 from stead.demo.web.session import Session, Sessions, digest
 from stead.identity.errors import ConfigurationError, GrantRefused, IdentityError, InvalidRequest, InvalidToken
 from stead.identity.flows.authorization_code import AuthorizationRequest, begin, redeem, validate_callback
-from stead.identity.flows.client_assertion import ClientIdentity
 from stead.identity.flows.revocation import revoke
-from stead.identity.flows.wire import host
 from stead.identity.values import RefreshToken
 from stead.identity.vault import Vault
 from stead.identity.workload import Workload
 
-BROKER_SCOPE, REGISTRY_SCOPE, TRAIL_SCOPE = "broker:ask", "registry:admin", "trail:read"
 _REQUEST = "authorization request"
-
-
-@dataclass(frozen=True, slots=True)
-class Provider:
-    """Where people sign in, and for which services the tokens shall be good; the first is the broker."""
-
-    client: ClientIdentity
-    name: str
-    scopes: tuple[str, ...]
-    resources: tuple[str, ...]
-    algorithms: tuple[str, ...]
-
-    @property
-    def issuer(self) -> str:
-        return self.client.issuer
-
-    @classmethod
-    def of(cls, workload: Workload) -> "Provider":
-        """The provider that the settings name, else the network's own."""
-        login, network = workload.settings.login, workload.home.network
-        if login is None:
-            described, is_ours = workload.settings.described(workload.issuer), workload.issuer == network.corporate_idp
-            return cls(
-                client=_bound(workload.client, workload),
-                name="FinPort Identity" if is_ours else host(workload.issuer),
-                scopes=("openid", "profile", BROKER_SCOPE, REGISTRY_SCOPE, TRAIL_SCOPE),
-                resources=(network.broker, network.trail) if described.target_by == "resource" else (),
-                algorithms=described.algorithms,
-            )
-        return cls(
-            client=_bound(login.client(workload.home), workload),
-            name=login.issuer.partition("//")[2],
-            scopes=login.scopes,
-            resources=(login.resource,) if login.resource else (),
-            algorithms=login.algorithms,
-        )
-
-
-def _bound(client: ClientIdentity, workload: Workload) -> ClientIdentity:
-    """The web's own calls change nothing by themselves: its tokens are bound where everybody's are."""
-    return client.proving(workload.proof_key) if workload.settings.dpop == "always" else client
 
 
 class Login:
@@ -107,6 +63,7 @@ class Login:
             code,
             now=self._workload.clock(),
             resource=next(iter(self._provider.resources), None),
+            scopes=self._provider.first,
             algorithms=self._provider.algorithms,
         )
         tokens = await self._workload.run(flow)

@@ -11,8 +11,9 @@ from stead.demo.web.cheats import Cheating
 from stead.demo.web.credentials import Credentials
 from stead.demo.web.directory import Directory
 from stead.demo.web.following import Following
-from stead.demo.web.login import Login, Provider
+from stead.demo.web.login import Login
 from stead.demo.web.pages import Person, turn_json
+from stead.demo.web.provider import Provider
 from stead.demo.web.session import Session, Sessions
 from stead.demo.web.turns import Turn
 from stead.identity.errors import IdentityError

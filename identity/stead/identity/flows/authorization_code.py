@@ -18,7 +18,7 @@ from stead.identity.clock import SKEW
 from stead.identity.errors import InvalidGrant, InvalidRequest, InvalidToken
 from stead.identity.flows.client_assertion import ClientIdentity, token_request
 from stead.identity.flows.discovery import Metadata, fetch_keys
-from stead.identity.flows.wire import TokenSet, host, refusal, successful, token_set, unusable
+from stead.identity.flows.wire import TokenSet, host, refusal, scope_parameter, successful, token_set, unusable
 from stead.identity.jwks import Keys, load_keys
 from stead.identity.types import Flow, Form, Json, Request
 from stead.identity.values import Secret
@@ -176,14 +176,15 @@ def redeem(
     *,
     now: float,
     resource: str | None = None,
+    scopes: Sequence[str] = (),
     algorithms: Sequence[str] = ("ES256",),
 ) -> Flow[TokenSet]:
     """Tokens for the code, the ID token verified (OpenID Connect Core s3.1.3.7) whenever `openid` was asked.
 
-    `resource` picks one of the request's resources; without it the first. Raises the `GrantRefused` family, and
-    `InvalidToken` for an ID token that is false.
+    `resource` picks one of the request's resources; without it the first. `scopes` are for providers at which they are
+    what picks it. Raises the `GrantRefused` family, and `InvalidToken` for an ID token that is false.
     """
-    response = yield redeem_request(client, metadata, pending, code, now=now, resource=resource)
+    response = yield redeem_request(client, metadata, pending, code, now=now, resource=resource, scopes=scopes)
     body = successful(response, metadata.issuer)
     tokens = token_set(body, metadata.issuer, asked=pending.scopes, now=now, proof_key=client.proof_key)
     if "openid" not in pending.scopes:
@@ -200,6 +201,7 @@ def redeem_request(
     *,
     now: float,
     resource: str | None = None,
+    scopes: Sequence[str] = (),
 ) -> Request:
     """The request half (RFC 6749 s4.1.3, RFC 7636 s4.5, RFC 8707 s2.2). Never to another issuer than was asked."""
     if metadata.issuer != pending.issuer or client.client_id != pending.client_id:
@@ -211,6 +213,7 @@ def redeem_request(
         ("redirect_uri", pending.redirect_uri),
         ("code_verifier", pending.code_verifier.reveal()),
         *((("resource", chosen),) if chosen else ()),
+        *scope_parameter(scopes),
     )
     return token_request(metadata, form, client, now)
 

@@ -4,18 +4,18 @@
 `act` comes back (`entra`, Keycloak, Okta), whoever was authenticated is the actor, which is asserted only.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Literal
 
 from stead.identity.errors import ConfigurationError
-from stead.identity.flows import client_credentials, entra, id_jag, token_exchange
+from stead.identity.flows import client_credentials, entra, id_jag, refresh, token_exchange
 from stead.identity.flows.client_assertion import ClientIdentity
 from stead.identity.flows.discovery import Metadata
 from stead.identity.flows.wire import TargetBy, TokenSet
 from stead.identity.types import Flow
-from stead.identity.values import AccessToken
+from stead.identity.values import AccessToken, RefreshToken
 
 Dialect = Literal["rfc8693", "entra", "id-jag"]
 
@@ -58,6 +58,25 @@ def as_itself(dialect: Dialect, asked: Asked) -> Flow[TokenSet]:
         now=asked.now,
         target_by=asked.target_by,
     )
+
+
+def renewed(
+    dialect: Dialect,
+    client: ClientIdentity,
+    metadata: Metadata,
+    refresh_token: RefreshToken,
+    *,
+    now: float,
+    resource: str | None = None,
+    scopes: Sequence[str] = (),
+) -> Flow[TokenSet]:
+    """A person's next tokens, for the service that `resource` names, or `scopes` do where the issuer has no other way.
+
+    Raises the `GrantRefused` family.
+    """
+    if dialect == "entra":
+        return entra.renew(client, metadata, refresh_token, scopes=scopes, now=now)
+    return refresh.renew(client, metadata, refresh_token, now=now, resource=resource, scopes=scopes)
 
 
 def _rfc8693(asked: Asked) -> Flow[TokenSet]:

@@ -4,7 +4,8 @@ Its answers have no `act`; the caller is `azp`. A refusal that only the person c
 that is relayed to whoever signed the person in.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from types import MappingProxyType
 from typing import Any
 
@@ -21,9 +22,11 @@ from stead.identity.flows.client_assertion import ClientIdentity, token_request
 from stead.identity.flows.discovery import Metadata
 from stead.identity.flows.wire import TokenSet, parse_json, refusal, sentence, token_set, unusable
 from stead.identity.types import Flow, Form, Json, Request, Response
-from stead.identity.values import AccessToken
+from stead.identity.values import AccessToken, RefreshToken
 
 GRANT_TYPE = "urn:ietf:params:oauth:grant-type:jwt-bearer"
+SIGNING_IN = ("openid", "profile", "offline_access")
+"""Asked for beside an API's scopes whenever a person's tokens are: who it is, and that they can be renewed."""
 MAX_CLAIMS = 2048
 
 _KINDS: Mapping[int, type[IdentityError]] = MappingProxyType(
@@ -81,7 +84,7 @@ def on_behalf_of_request(
         ("grant_type", GRANT_TYPE),
         ("assertion", assertion.reveal()),
         ("requested_token_use", "on_behalf_of"),
-        ("scope", _scope(audience, scopes)),
+        ("scope", " ".join(long_names(audience, scopes)) or f"{audience}/.default"),
     )
     return token_request(metadata, form, client, now)
 
@@ -93,12 +96,32 @@ def as_itself(client: ClientIdentity, metadata: Metadata, *, audience: str, now:
     return process_answer(response, metadata, scopes=(), now=now)
 
 
+def renew(
+    client: ClientIdentity, metadata: Metadata, refresh_token: RefreshToken, *, scopes: Sequence[str], now: float
+) -> Flow[TokenSet]:
+    """New tokens, for the API whose scopes these are, under their long names: nothing else tells which.
+
+    Keep the refresh token of the result, it may be another. Raises as `on_behalf_of` does.
+    """
+    form: Form = (
+        ("grant_type", "refresh_token"),
+        ("refresh_token", refresh_token.reveal()),
+        ("scope", " ".join((*SIGNING_IN, *scopes))),
+    )
+    response = yield token_request(metadata, form, client, now)
+    tokens = token_set(_successful(response, metadata.issuer), metadata.issuer, asked=scopes, now=now)
+    return replace(tokens, scope=short_names(tokens.scope), refresh_token=tokens.refresh_token or refresh_token)
+
+
 def process_answer(response: Response, metadata: Metadata, *, scopes: Sequence[str], now: float) -> TokenSet:
     """The response half. Scopes come back under their long names, so that the token itself is what tells."""
-    issuer = metadata.issuer
+    tokens = token_set(_successful(response, metadata.issuer), metadata.issuer, asked=scopes, now=now)
+    return TokenSet(tokens.access_token, tokens.expires_at, short_names(tokens.scope))
+
+
+def _successful(response: Response, issuer: str) -> Json:
     if response.status == 200:
-        tokens = token_set(parse_json(response, issuer), issuer, asked=scopes, now=now)
-        return TokenSet(tokens.access_token, tokens.expires_at, frozenset(_short(scope) for scope in tokens.scope))
+        return parse_json(response, issuer)
     if response.status >= 500 or response.status == 429:
         raise unusable(issuer, f"status {response.status}")
     raise refused(parse_json(response, issuer), issuer)
@@ -131,10 +154,11 @@ def _plain(description: str, kind: type[IdentityError]) -> str:
     return first or f"The provider refused: {kind.code}."
 
 
-def _scope(audience: str, scopes: Sequence[str]) -> str:
-    named = [scope if "/" in scope else f"{audience}/{scope}" for scope in sorted(set(scopes))]
-    return " ".join(named) or f"{audience}/.default"
+def long_names(audience: str, scopes: Iterable[str]) -> tuple[str, ...]:
+    """The scopes with the API whose they are."""
+    return tuple(scope if "/" in scope else f"{audience}/{scope}" for scope in sorted(set(scopes)))
 
 
-def _short(scope: str) -> str:
-    return scope.rpartition("/")[2]
+def short_names(scopes: Iterable[str]) -> frozenset[str]:
+    """The scopes without it."""
+    return frozenset(scope.rpartition("/")[2] for scope in scopes)
