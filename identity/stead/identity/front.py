@@ -58,6 +58,7 @@ def front(
         beyond=decision_point(workload),
         clock=workload.clock,
         telemetry=lambda: workload.telemetry,
+        streams=workload.hearing.streams,
     )
     issuers = [each.issuer for each in verifier.issuers]
     keys = jwks_route(workload.home.key(workload.name))

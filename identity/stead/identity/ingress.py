@@ -34,6 +34,7 @@ from stead.identity.presented import Presented, Scheme
 from stead.identity.receipts import HEADER
 from stead.identity.replies import Protocol as WireProtocol
 from stead.identity.replies import ProtocolOf, body_of, challenge, protocol_of, reply
+from stead.identity.signals.streams import Streams
 from stead.identity.telemetry import NOTHING, OFF, Spanned, Telemetry
 from stead.identity.telemetry.names import POLICY_SPAN
 from stead.identity.tls import shown_certificate
@@ -117,6 +118,7 @@ class Ingress:
         beyond: DecisionPoint | None = None,
         clock: Callable[[], float] = time.time,
         telemetry: Callable[[], Telemetry] = lambda: OFF,
+        streams: Streams | None = None,
     ) -> None:
         self._app = app
         self._telemetry = telemetry
@@ -133,6 +135,7 @@ class Ingress:
         self._chains = chains
         self._beyond = beyond
         self._clock = clock
+        self._streams = streams or Streams(lambda _: False)
         self._strangers = _Budget(STRANGERS_PER_MINUTE)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -152,7 +155,7 @@ class Ingress:
             return
         within |= {"user": principal, "auth": AuthCredentials(sorted(principal.scopes))}
         with acting_for(principal, arrival), spanned:
-            await self._app(within, receive, send)
+            await self._streams.serve(principal, self._app, within, receive, send)
 
     def _is_public(self, scope: Scope) -> bool:
         path: str = scope["path"]

@@ -83,7 +83,7 @@ class Workload:
         self.telemetry = OFF
         self._hops = Hops(self.journal, lambda: self._at_work.tokens, lambda: self.telemetry, self._receipt)
         self._connections: Connections | None = None
-        self._hearing = Hearing(self._follower, self._forget_revoked)
+        self.hearing = Hearing(self._follower, self._forget_revoked)
         self._entered = 0
         self._stack = AsyncExitStack()
 
@@ -165,7 +165,7 @@ class Workload:
     def verifier_for(self, issuers: Sequence[TrustedIssuer]) -> Verifier:
         """Checks tokens for this workload that come from other issuers than it trusts by default."""
         for issuer in issuers:
-            self._hearing.follow(issuer.issuer)
+            self.hearing.follow(issuer.issuer)
         return Verifier(
             issuers,
             self.url,
@@ -173,7 +173,7 @@ class Workload:
             self.clock,
             replays=self._replays,
             nonces=self._nonces,
-            revoked=self._hearing.is_revoked,
+            revoked=self.hearing.is_revoked,
         )
 
     @cached_property
@@ -221,7 +221,7 @@ class Workload:
             connecting = connected(self.client, self.proof_key, self.settings, self.clock, self.client_of)
             self._connections = await stack.enter_async_context(connecting)
             await stack.enter_async_context(self._shipping())
-            await stack.enter_async_context(self._hearing.at_work())
+            await stack.enter_async_context(self.hearing.at_work())
             self._stack = stack.pop_all()
 
     def _follower(self, issuer: str, told: Callable[[str, Revoked], None]) -> Follower:

@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 
 from stead.identity.signals.follower import Follower
 from stead.identity.signals.revoked import Revoked
+from stead.identity.signals.streams import Streams
 from stead.identity.values import Principal
 
 Told = Callable[[str, Revoked], None]
@@ -19,6 +20,7 @@ class Hearing:
         self._told = told
         self._followers: dict[str, Follower] = {}
         self._revoked: dict[str, Revoked] = {}
+        self.streams = Streams(self.is_revoked)
 
     def follow(self, issuer: str) -> None:
         """Has the issuer followed, from the next entering on."""
@@ -47,3 +49,4 @@ class Hearing:
     def _hear(self, issuer: str, revoked: Revoked) -> None:
         self._revoked[issuer] = revoked
         self._told(issuer, revoked)
+        self.streams.look()
