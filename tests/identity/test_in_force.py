@@ -34,7 +34,7 @@ def put(home: Home, name: str, text: str = NIGHT) -> Path:
 
 def start(home: Home, service: str = "transfer-agent") -> None:
     effective = narrowed(POLICY, service, home.policies, services_of(home))
-    record(home, service, POLICY.resources, effective.rules)
+    record(home, service, effective)
 
 
 def test_a_misspelt_file_name_is_refused_by_every_service_with_the_nearest_right_one(network: Home) -> None:
@@ -66,12 +66,12 @@ def test_a_service_records_its_own_rules_and_those_of_the_files_with_their_place
     start(network)
     known = recorded(network, "transfer-agent")
     assert known.resources == (SEND,)
-    assert [(rule.id, rule.source) for rule in known.rules] == [
-        (f"declared:{SEND}", ""),
+    assert [(rule.id, rule.source) for rule in known.own] == [(f"declared:{SEND}", "")]
+    assert [(rule.id, rule.source) for rule in known.on_top] == [
         ("shut", "policies/network.yaml"),
         ("night", "policies/transfer-agent.yaml"),
     ]
-    assert known.rules[1] == Rule("shut", ("*",), Outcome.STEP_UP, "false", params={"max_age": 60})
+    assert known.on_top[0] == Rule("shut", ("*",), Outcome.STEP_UP, "false", params={"max_age": 60})
 
 
 def test_a_file_that_changed_after_the_start_is_told(network: Home) -> None:

@@ -42,7 +42,7 @@ def front(
     """See `Workload.protect`. Everything is behind the guard, and everything but the routes is behind the ingress."""
     home = workload.home
     effective = narrowed(policy, workload.name, home.policies, services_of(home))
-    record(home, workload.name, policy.resources, effective.rules)
+    record(home, workload.name, effective)
     ingress = Ingress(
         app,
         verifier=verifier,

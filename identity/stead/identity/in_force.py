@@ -7,7 +7,7 @@ its files have come to say since.
 import hashlib
 import json
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
@@ -16,8 +16,10 @@ from typing import Any
 from stead.identity.errors import ConfigurationError
 from stead.identity.home import Home
 from stead.identity.joining import joined_names
-from stead.identity.policy.narrowing import NETWORK, policy_files, read_narrowing
+from stead.identity.policy.engine import Policy
+from stead.identity.policy.narrowing import NETWORK, Narrowed, laid_on, policy_files, read_narrowing
 from stead.identity.policy.rules import Outcome, Rule, nearest
+from stead.identity.policy.wording import Worded
 from stead.identity.types import Json
 
 FOLDER = "rules"
@@ -33,8 +35,14 @@ class InForce:
     service: str
     since: float
     resources: tuple[str, ...]
-    rules: tuple[Rule, ...]
+    own: tuple[Rule, ...]
+    on_top: tuple[Rule, ...]
     files: Mapping[str, str | None]
+
+    @property
+    def policy(self) -> Policy | Narrowed:
+        """Its rules, to be asked; what code of the service checks besides is not among them."""
+        return laid_on(Worded(self.own, self.resources), self.on_top)
 
 
 def services_of(home: Home) -> frozenset[str]:
@@ -54,18 +62,19 @@ def check_files(home: Home) -> list[str]:
     """
     files = policy_files(home.policies, services_of(home))
     for name, path in files.items():
-        started = (home.path / FOLDER / f"{name}.json").exists()
-        read_narrowing(path, recorded(home, name).resources if started else None)
+        read_narrowing(path, recorded(home, name).resources if started_here(home, name) else None)
     return sorted(files)
 
 
-def record(home: Home, service: str, resources: Iterable[str], rules: Iterable[Rule]) -> None:
+def record(home: Home, service: str, policy: Policy | Narrowed) -> None:
     """Writes down what the service goes by from now on."""
+    own, on_top = (policy.own, policy.added) if isinstance(policy, Narrowed) else (policy, ())
     files = {name: _digest(home.policies / name) for name in (f"{NETWORK}.yaml", f"{service}.yaml")}
     told = {
         "since": time.time(),
-        "resources": sorted(resources),
-        "rules": [rule.as_json() for rule in rules],
+        "resources": sorted(own.resources),
+        "own": [rule.as_json() for rule in own.rules],
+        "on_top": [rule.as_json() for rule in on_top],
         "files": files,
     }
     home.write(f"{FOLDER}/{service}.json", json.dumps(told, indent=1).encode())
@@ -75,8 +84,9 @@ def recorded(home: Home, service: str) -> InForce:
     """What the service goes by. Raises `ConfigurationError` for one that is none, or that never started."""
     try:
         told = json.loads((home.path / FOLDER / f"{service}.json").read_text())
-        rules = tuple(_rule(entry) for entry in told["rules"])
-        return InForce(service, told["since"], tuple(told["resources"]), rules, MappingProxyType(told["files"]))
+        own, on_top = (tuple(_rule(entry) for entry in told[part]) for part in ("own", "on_top"))
+        files = MappingProxyType(told["files"])
+        return InForce(service, told["since"], tuple(told["resources"]), own, on_top, files)
     except FileNotFoundError:
         raise _missing(home, service) from None
     except (ValueError, TypeError, KeyError):
@@ -85,9 +95,14 @@ def recorded(home: Home, service: str) -> InForce:
         ) from None
 
 
+def started_here(home: Home, service: str) -> bool:
+    """Whether the service has ever said what it goes by."""
+    return (home.path / FOLDER / f"{service}.json").exists()
+
+
 def stale_files(home: Home, service: str) -> list[str]:
     """The operator's files that say something else by now than when the service read them; none if it never did."""
-    if not (home.path / FOLDER / f"{service}.json").exists():
+    if not started_here(home, service):
         return []
     files = recorded(home, service).files
     return [name for name, digest in files.items() if digest != _digest(home.policies / name)]

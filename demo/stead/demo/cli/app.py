@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from stead.demo.cli.conformance import conformance_app
+from stead.demo.cli.policy_commands import policy_app
 
 app = typer.Typer(
     help="An agent network in which every hop acts in the user's stead, and can prove it.",
@@ -20,7 +21,6 @@ registry_app = typer.Typer(help="What the broker may plan with.", no_args_is_hel
 vault_app = typer.Typer(help="Secrets at rest.", no_args_is_help=True)
 token_app = typer.Typer(help="Tokens.", no_args_is_help=True)
 config_app = typer.Typer(help="What is set in the state directory and the environment.", no_args_is_help=True)
-policy_app = typer.Typer(help="Policies: why they decide as they do, and their tests.", no_args_is_help=True)
 idp_app = typer.Typer(help="Another identity provider in place of the embedded one.", no_args_is_help=True)
 app.add_typer(trail_app, name="trail")
 app.add_typer(agents_app, name="agents")
@@ -337,51 +337,3 @@ def idp_rotate_keys(
     from stead.demo.cli import idp
 
     idp.rotate_keys(which, at_once=at_once, json=json)
-
-
-@policy_app.command("check")
-def policy_check(
-    file: Annotated[str, typer.Argument(metavar="FILE", help="The policy.")],
-    *,
-    principal: Annotated[str, typer.Option("--principal", metavar="FILE", help="Who asks, as JSON: sub, scopes, …")],
-    resource: Annotated[str, typer.Option("--resource", metavar="NAME", help="The skill or tool.")],
-    action: Annotated[str, typer.Option("--action", metavar="METHOD")] = "SendMessage",
-    given: Annotated[str, typer.Option("--input", metavar="JSON", help="What it is asked with.")] = "{}",
-    json: AsJson = False,
-) -> None:
-    """Explain a decision rule by rule."""
-    from pathlib import Path
-
-    from stead.demo.cli import policy
-
-    raise typer.Exit(policy.check(Path(file), Path(principal), resource, action, given, json=json))
-
-
-@policy_app.command("test")
-def policy_test(
-    files: Annotated[list[str], typer.Argument(metavar="FILE...", help="Policies that bring tests along.")],
-    json: AsJson = False,
-) -> None:
-    """Run the tests that policies bring along, and name the rules that none of them tries."""
-    from pathlib import Path
-
-    from stead.demo.cli import policy
-
-    raise typer.Exit(policy.test([Path(file) for file in files], json=json))
-
-
-@policy_app.command("serve")
-def policy_serve(
-    file: Annotated[str, typer.Argument(metavar="FILE", help="The policy.")],
-    *,
-    url: Annotated[
-        str | None, typer.Option("--url", help="Where; the decision point of the settings if not said.")
-    ] = None,
-    public: Annotated[bool, typer.Option("--public", help="Allow an address that is not loopback.")] = False,
-) -> None:
-    """Answer by a policy whoever may ask, over OpenID AuthZEN."""
-    from pathlib import Path
-
-    from stead.demo.cli import decisions
-
-    decisions.serve(Path(file), url, public=public)

@@ -2,35 +2,107 @@
 
 import json as jsonlib
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 
 from stead.demo.cli.output import emit, say, tell
-from stead.identity.errors import InvalidRequest
+from stead.identity.errors import ConfigurationError, InvalidRequest
 from stead.identity.home import Home
-from stead.identity.in_force import check_files
+from stead.identity.in_force import InForce, check_files, recorded
 from stead.identity.policy.cases import Asker, Tried, read_cases, try_cases
 from stead.identity.policy.explaining import SILENT, Question, Verdict, explain, strongest
+from stead.identity.policy.rules import nearest
+from stead.identity.server.standing import Standing, principal_of
+from stead.identity.settings import Settings
+from stead.identity.values import Principal
 
 _SAYS = {True: "applies", False: "does not apply", None: "cannot be evaluated, and so denies"}
 
 
-def check(file: Path, principal: Path, resource: str, action: str, given: str, *, json: bool) -> int:
-    """Explains a decision rule by rule. 0 where nothing of the file is against it, else 1."""
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A question as the command line has it: of a service or a file, with the input as JSON text."""
+
+    what: str
+    resource: str
+    action: str
+    given: str
+    at: str | None
+
+    def by(self, principal: Principal, now: float) -> Question:
+        """The question, asked by somebody."""
+        return Question(principal, self.resource, self.action, _object(self.given), now)
+
+
+def check(asked: Asked, principal: Path | None, person: str | None, through: Sequence[str], *, json: bool) -> int:
+    """Explains a decision rule by rule. 0 where nothing is against it, else 1."""
+    now = time.time() if asked.at is None else _time(asked.at)
+    if Path(asked.what).exists():
+        who = _who(principal, Standing(person or "", now, None, tuple(through)))
+        return _explain_file(Path(asked.what), asked.by(who, now), json=json)
+    known = recorded(Home.current(), asked.what)
+    if asked.resource not in known.resources:
+        raise InvalidRequest(f"{asked.what} has no {asked.resource}.", hint=nearest(asked.resource, known.resources))
+    who = _who(principal, Standing(person or "", now, known.service, tuple(through)))
+    return _explain_service(known, asked.by(who, now), json=json)
+
+
+def _explain_file(file: Path, question: Question, *, json: bool) -> int:
     rules, _ = read_cases(_text(file))
-    question = Question(_asker(principal).principal(), resource, action, _object(given), time.time())
     verdicts = explain(rules, question)
     outcome, rule = strongest(verdicts)
-    if json:
-        emit({"outcome": outcome, "rule": rule, "rules": [verdict.as_json() for verdict in verdicts]})
-    else:
-        for verdict in verdicts:
-            say(_line(verdict))
-        say(f"→ {outcome}" + (f", by {rule}" if rule else f": no rule of {file.name} applies"))
+    _show(verdicts, {"outcome": outcome, "rule": rule}, f"no rule of {file.name} applies", json=json)
     return 0 if outcome in ("allow", SILENT) else 1
+
+
+def _explain_service(known: InForce, question: Question, *, json: bool) -> int:
+    """By the rules in force, and by the very code that the service decides with."""
+    asked = question.principal, question.resource, question.action, question.input, question.now
+    decision = known.policy.decide(*asked)
+    told = {"outcome": decision.outcome.value, "rule": decision.rule, "reason": decision.reason, "hint": decision.hint}
+    _show(explain((*known.own, *known.on_top), question), told, "", json=json)
+    return 0 if decision.allowed else 1
+
+
+def _show(verdicts: Sequence[Verdict], decided: Mapping[str, Any], silence: str, *, json: bool) -> None:
+    if json:
+        emit({**decided, "rules": [verdict.as_json() for verdict in verdicts]})
+        return
+    for verdict in verdicts:
+        say(_line(verdict))
+    by = f", by {decided['rule']}" if decided["rule"] else f": {silence}"
+    say(f"→ {decided['outcome']}{by}")
+    for sentence in (decided.get("reason"), decided.get("hint")):
+        if sentence:
+            say(f"  {sentence}")
+
+
+def _who(file: Path | None, standing: Standing) -> Principal:
+    if (file is None) == (not standing.username):
+        raise InvalidRequest("Who asks?", hint="Say either --as USER or --principal FILE.")
+    return _of_the_directory(standing) if file is None else _asker(file).principal()
+
+
+def _of_the_directory(standing: Standing) -> Principal:
+    home = Home.current()
+    issuer = Settings.load(home).issuer
+    if issuer not in (None, home.network.corporate_idp):
+        raise ConfigurationError(f"People sign in at {issuer}.", hint="Write who asks into a file: --principal FILE.")
+    found = principal_of(home.database("issuer-corporate"), home.network.corporate_idp, standing)
+    tell(f"{found.name}{''.join(f', through {actor}' for actor in found.chain)}")
+    return found
+
+
+def _time(text: str) -> float:
+    try:
+        return datetime.fromisoformat(text).astimezone().timestamp()
+    except ValueError:
+        raise InvalidRequest(f"{text} is no time.", hint="Such as 2026-03-01T23:30+01:00.") from None
 
 
 def test(files: Sequence[Path], *, json: bool) -> int:

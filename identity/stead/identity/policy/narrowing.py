@@ -30,9 +30,9 @@ class Narrowed:
     on_top: Policy
 
     @property
-    def rules(self) -> tuple[Rule, ...]:
-        """All that are in force: the service's own, then those on top."""
-        return (*self.own.rules, *(rule for rule in self.on_top.rules if rule is not _SILENCE))
+    def added(self) -> tuple[Rule, ...]:
+        """The rules on top."""
+        return tuple(rule for rule in self.on_top.rules if rule is not _SILENCE)
 
     def decide(
         self, principal: Principal, resource: str, action: str, input: Mapping[str, Any], now: float
@@ -54,9 +54,12 @@ def narrowed(policy: Policy, name: str, folder: Path, services: Collection[str] 
     files = policy_files(folder, None if services is None else {*services, name})
     everywhere = read_narrowing(files[NETWORK]) if NETWORK in files else []
     here = read_narrowing(files[name], policy.resources) if name in files else []
-    if not everywhere and not here:
-        return policy
-    return Narrowed(policy, Worded([_SILENCE, *everywhere, *here]))
+    return laid_on(policy, [*everywhere, *here])
+
+
+def laid_on(policy: Policy, rules: Collection[Rule]) -> "Policy | Narrowed":
+    """The policy with these rules on top; the same policy where there are none."""
+    return Narrowed(policy, Worded([_SILENCE, *rules])) if rules else policy
 
 
 def policy_files(folder: Path, services: Collection[str] | None = None) -> Mapping[str, Path]:

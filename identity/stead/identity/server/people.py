@@ -16,6 +16,7 @@ from stead.identity.types import Json
 
 _BY_SUBJECT = select(schema.persons).where(schema.persons.c.subject == bindparam("subject"))
 _BY_USERNAME = select(schema.persons).where(schema.persons.c.username == bindparam("username"))
+_USERNAMES = select(schema.persons.c.username)
 _SAMPLES = select(schema.persons).where(schema.persons.c.sample_password.is_not(None)).order_by(schema.persons.c.name)
 
 # RFC 7914. Modest on purpose: these are sample people, and the network has to start fast.
@@ -37,6 +38,16 @@ class Person:
 def find_person(store: Store, subject: str) -> Person | None:
     """The person of that subject, or None."""
     return _person(store.row(_BY_SUBJECT, {"subject": subject}))
+
+
+def find_username(store: Store, username: str) -> Person | None:
+    """The person who signs in by that name, or None."""
+    return _person(store.row(_BY_USERNAME, {"username": username}))
+
+
+def usernames(store: Store) -> list[str]:
+    """By what names people sign in."""
+    return [row["username"] for row in store.rows(_USERNAMES)]
 
 
 def check_password(store: Store, username: str, password: str) -> Person | None:
