@@ -10,6 +10,7 @@ from urllib.parse import urlencode
 
 import httpx
 
+from stead.identity.bounded_answers import PLAIN, is_encoded
 from stead.identity.errors import ProviderUnavailable
 from stead.identity.flows.wire import host
 from stead.identity.types import Flow, Request, Response, T
@@ -72,6 +73,7 @@ async def _exchange(request: Request, client: httpx.AsyncClient, timeout: float)
         request.method, request.url, headers=_headers(request), content=_content(request), timeout=timeout
     )
     outgoing.headers.pop("cookie", None)
+    outgoing.headers.update(PLAIN)
     # auth=None would read userinfo from the URL; an explicit Auth() adds nothing.
     incoming = await client.send(outgoing, auth=httpx.Auth(), follow_redirects=False, stream=True)
     try:
@@ -99,6 +101,8 @@ def _lowered(response: httpx.Response) -> dict[str, str]:
 
 
 async def _bounded(response: httpx.Response, request: Request) -> bytes:
+    if is_encoded(response.headers):
+        raise _unreachable(request, "sent something encoded")
     body = bytearray()
     async for part in response.aiter_bytes():
         body += part

@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 import httpx
 import httpx2
 
+from stead.identity.bounded_answers import PLAIN, Bounded, Bounded2
 from stead.identity.clock import system_clock
 from stead.identity.dpop import sign_proof
 from stead.identity.driver import no_cookies, tls
@@ -306,10 +307,11 @@ def _unreachable(request: httpx2.Request) -> httpx2.Response:
 
 def a2a_client(connect: float = CONNECT, read: float = READ, verify: ssl.SSLContext | None = None) -> httpx.AsyncClient:
     """A client whose requests carry the open hop's identity, for the A2A SDK. Close it."""
+    inner = httpx.AsyncHTTPTransport(verify=verify or tls(), trust_env=False, limits=httpx.Limits(**LIMITS))
     return httpx.AsyncClient(
         auth=EgressAuth(),
-        verify=verify or tls(),
-        limits=httpx.Limits(**LIMITS),
+        headers=PLAIN,
+        transport=Bounded(inner),
         timeout=httpx.Timeout(WRITE, connect=connect, read=read),
         trust_env=False,
         follow_redirects=False,
@@ -324,8 +326,9 @@ def mcp_client(
     inner = httpx2.AsyncHTTPTransport(verify=verify or tls(), trust_env=False, limits=httpx2.Limits(**LIMITS))
     return httpx2.AsyncClient(
         auth=EgressAuth2(),
+        headers=PLAIN,
         timeout=httpx2.Timeout(WRITE, connect=connect, read=read),
-        transport=Unbroken(inner),
+        transport=Unbroken(Bounded2(inner)),
         trust_env=False,
         follow_redirects=False,
         cookies=no_cookies(),
