@@ -380,6 +380,13 @@ EGRESS = {
         "egress/test_echo::test_a_tool_that_gives_the_token_back_has_its_answer_kept_from_everybody",
         "egress/test_echo::test_an_agents_reply_that_holds_the_token_is_not_passed_on",
         "egress/test_echo::test_an_answer_that_is_none_is_quoted_nowhere",
+        "egress/test_rogue_agent::test_an_agents_refusal_that_holds_the_token_is_not_passed_on",
+        "egress/test_rogue_agent::test_what_is_no_answer_is_told_as_one_and_quoted_nowhere",
+    ),
+    "an answer without end, or one that unpacks to gigabytes": (
+        "egress/test_hostile_answers::test_an_answer_without_end_is_cut_off",
+        "egress/test_hostile_answers::test_a_bomb_is_not_unpacked",
+        "egress/test_hostile_answers::test_a_providers_bomb_is_not_unpacked_either",
     ),
     "one tool's credential for another, one person's for another": (
         "egress/test_hostile_egress::test_one_tool_s_credential_is_not_used_for_another",

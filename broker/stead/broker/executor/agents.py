@@ -24,6 +24,7 @@ from a2a.types import (
     TaskPushNotificationConfig,
 )
 from a2a.utils.errors import A2AError, TaskNotCancelableError, TaskNotFoundError
+from google.protobuf.json_format import ParseError
 
 from stead.broker.executor.errands import Errand
 from stead.broker.executor.reading import read_message, read_task, refusal_of
@@ -32,6 +33,7 @@ from stead.broker.executor.subjects import Subjects
 from stead.broker.registry.cards import IDENTITY_EXTENSION, IN_TASK_EXTENSION
 from stead.broker.registry.entries import Entry
 from stead.broker.structs import to_value
+from stead.identity.egress import OpenHop
 from stead.identity.errors import IdentityError, InvalidGrant, InvalidToken, ProviderUnavailable
 from stead.identity.types import Json
 from stead.identity.workload import Workload
@@ -44,6 +46,8 @@ PATIENCE = 60.0
 
 _VERSION = {"A2A-Version": "1.0", "A2A-Extensions": IDENTITY_EXTENSION}
 _UNREACHABLE = Fault(code="temporarily_unavailable", description="It does not answer.", hint="Try again in a moment.")
+_UNREADABLE = (ParseError, ValueError, TypeError, LookupError, AttributeError, RecursionError)
+"""What the SDK raises, uncaught, for an answer that is no JSON or none of the protocol's."""
 _log = logging.getLogger(__name__)
 
 
@@ -75,7 +79,7 @@ class Agents:
             async with self.workload.hop(
                 errand.target, operation="SendMessage", resource=errand.step.skill, task=errand.task
             ) as hop:
-                reply = passed_on(await _patiently(lambda: self._send(entry, request, skill)), hop)
+                reply = await _answered(lambda: _patiently(lambda: self._send(entry, request, skill)), entry, hop)
                 if reply.state != "completed":
                     hop.outcome(_OUTCOMES[reply.state])
                 return reply.model_copy(update={"hop": hop.hop_id if reply.waits else None})
@@ -87,7 +91,7 @@ class Agents:
 
         async def work() -> Reply:
             async with self.workload.detail(errand.target) as hop:
-                return passed_on(await self._get(entry, child, errand), hop)
+                return await _answered(lambda: self._get(entry, child, errand), entry, hop)
 
         reply = await self._guarded(errand, entry, work)
         gone = reply.fault is not None and reply.fault.code == _UNREACHABLE.code
@@ -97,13 +101,15 @@ class Agents:
         """Tells the agent that the person said no. Declining twice is declining once."""
         message = _message(f"{errand.key}:declined", {"challenge": challenge, "answer": "declined"}, task_id=child)
 
+        async def tell() -> Reply:
+            try:
+                return await self._send(entry, SendMessageRequest(message=message), _skill(errand, entry))
+            except A2AError:
+                return await self._get(entry, child, errand)
+
         async def work() -> Reply:
             async with self.workload.detail(errand.target) as hop:
-                try:
-                    reply = await self._send(entry, SendMessageRequest(message=message), _skill(errand, entry))
-                except A2AError:
-                    reply = await self._get(entry, child, errand)
-                return passed_on(reply, hop)
+                return await _answered(tell, entry, hop)
 
         reply = await self._guarded(errand, entry, work)
         gone = reply.fault is not None and reply.fault.code == _UNREACHABLE.code
@@ -113,10 +119,8 @@ class Agents:
         """Cancels the agent's task. False when that should be tried again."""
 
         async def work() -> Reply:
-            async with self.workload.detail(errand.target):
-                with suppress(TaskNotCancelableError, TaskNotFoundError), _translated():
-                    await self._transport(entry).cancel_task(CancelTaskRequest(id=child), context=_context())
-                return Reply(state="canceled")
+            async with self.workload.detail(errand.target) as hop:
+                return await _answered(lambda: self._end(entry, child), entry, hop)
 
         reply = await self._guarded(errand, entry, work)
         return reply.fault is None or reply.fault.code != _UNREACHABLE.code
@@ -136,8 +140,6 @@ class Agents:
             return failed(_UNREACHABLE.code, error.description, error.hint)
         except IdentityError as error:
             return Reply(state="refused", text=error.description, fault=Fault.of(error))
-        except A2AError as error:
-            return refusal_of(error, title)
 
     async def _send(self, entry: Entry, request: SendMessageRequest, skill: str) -> Reply:
         with _translated():
@@ -148,6 +150,11 @@ class Agents:
         with _translated():
             task: Task = await self._transport(entry).get_task(GetTaskRequest(id=child), context=_context())
         return read_task(task, _skill(errand, entry))
+
+    async def _end(self, entry: Entry, child: str) -> Reply:
+        with suppress(TaskNotCancelableError, TaskNotFoundError), _translated():
+            await self._transport(entry).cancel_task(CancelTaskRequest(id=child), context=_context())
+        return Reply(state="canceled")
 
     def _transport(self, entry: Entry) -> JsonRpcTransport:
         return JsonRpcTransport(self.workload.http, AgentCard(), entry.endpoint, is_shared_httpx=True)
@@ -167,6 +174,15 @@ def _skill(errand: Errand, entry: Entry) -> str:
     return errand.step.skill.removeprefix(f"{entry.name}.")
 
 
+async def _answered(ask: Callable[[], Awaitable[Reply]], entry: Entry, hop: OpenHop) -> Reply:
+    """The agent's answer, a refusal too, unless it holds the token that the call carried."""
+    try:
+        reply = await ask()
+    except A2AError as error:
+        reply = refusal_of(error, entry.title or entry.name)
+    return passed_on(reply, hop)
+
+
 async def _patiently(send: Callable[[], Awaitable[Reply]]) -> Reply:
     for pause in PAUSES:
         try:
@@ -177,13 +193,16 @@ async def _patiently(send: Callable[[], Awaitable[Reply]]) -> Reply:
 
 
 class _translated:  # noqa: N801  used like a function
-    """Transport errors, and answers that say "later", raised as `UnreachableError`."""
+    """Transport errors, and answers that say "later", raised as `UnreachableError`; what is no answer, as that."""
 
     def __enter__(self) -> None: ...
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
         if isinstance(error, httpx.TransportError) or (isinstance(error, A2AClientError) and _transient(error)):
             raise UnreachableError from error
+        if isinstance(error, _UNREADABLE):
+            # Its text quotes the answer, which is not for any log.
+            raise ProviderUnavailable("It gave an answer that is none.") from None
 
 
 def _transient(error: A2AClientError) -> bool:

@@ -1,0 +1,95 @@
+"""An agent that answers the broker with its token in a refusal, or with what is no answer at all."""
+
+import json
+from typing import Any
+
+import pytest
+
+from stead.broker.executor.agents import Agents
+from stead.broker.executor.errands import Errand
+from stead.broker.executor.replies import Reply
+from stead.broker.plans import Step, StepIdentity
+from stead.broker.registry.entries import Entry
+from stead.identity.types import Receive, Scope, Send
+from stead.identity.values import Grant
+from stead.identity.workload import Workload
+from tests.egress.conftest import read_body, reply
+
+CANARY = "canary-in-an-answer"
+
+
+class Rogue:
+    """Answers every call with `status` and what `text` says, in which `{}` is the token that the call carried."""
+
+    def __init__(self, status: int, text: str) -> None:
+        self.status, self.text = status, text
+        self.seen: list[str] = []
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await read_body(receive)
+        self.seen.append(dict(scope["headers"])[b"authorization"].decode().partition(" ")[2])
+        await reply(send, self.status, self.text.replace("{}", self.seen[-1]).encode())
+
+
+async def called(workload: Workload, places: Any, rogue: Rogue) -> Reply:
+    places[0].app, url = rogue, places[0].url
+    identity = StepIdentity(grant=Grant.S2S, audience=url, scopes=("x",))
+    step = Step(id="s1", skill="rogue.say", agent="rogue", why="", identity=identity)
+    agents = Agents(workload, None, f"{workload.url}/push")  # type: ignore[arg-type]  # no person, no subject
+    entry = Entry(name="rogue", kind="agent", url=url, endpoint=f"{url}/a2a")
+    return await agents.call(Errand("t-1", "o", None, step), entry, {})
+
+
+def refusal(code: int, message: str, **more: Any) -> str:
+    return json.dumps({"jsonrpc": "2.0", "id": 1, "error": {"code": code, "message": message, **more}})
+
+
+@pytest.mark.parametrize(
+    ("status", "text"),
+    [
+        (403, refusal(-32002, "No: {}", data=[{"reason": "ACCESS_DENIED"}])),
+        (403, refusal(-32002, "No.", data=[{"reason": "ACCESS_DENIED", "hint": "Ask {}."}])),
+        (401, refusal(-32001, "Not with {}.", data=[{"reason": "{}"}])),
+        (200, refusal(-32602, "I do not take {}.")),
+        (200, refusal(-32600, "{}")),
+    ],
+)
+async def test_an_agents_refusal_that_holds_the_token_is_not_passed_on(
+    workload: Workload, issuer: Any, places: Any, caplog: pytest.LogCaptureFixture, status: int, text: str
+) -> None:
+    rogue = Rogue(status, text)
+    answer = await called(workload, places, rogue)
+    assert (answer.state, answer.fault and answer.fault.code) == ("failed", "invalid_answer")
+    assert rogue.seen[0].rpartition(".")[2] not in f"{answer.model_dump_json()} {caplog.text}"
+
+
+async def test_an_agents_refusal_in_plain_words_is_told(workload: Workload, issuer: Any, places: Any) -> None:
+    answer = await called(workload, places, Rogue(403, refusal(-32002, "No.", data=[{"reason": "ACCESS_DENIED"}])))
+    assert (answer.state, answer.text) == ("refused", "No.")
+
+
+TASK = '{"jsonrpc": "2.0", "id": 1, "result": {"task": {"id": "1", "contextId": "c", "status": {"state": %s}}}}'
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[" * 100_000 + "]" * 100_000,
+        '{"jsonrpc": "2.0", "id": 1, "result": ' + '{"a":' * 50_000 + "1" + "}" * 50_000 + "}",
+        '{"jsonrpc": "2.0", "id": 1, "result": ' + "9" * 5_000 + "}",
+        '{"jsonrpc": "2.0", "id": 1, "result": null}',
+        '{"jsonrpc": "2.0", "id": 1, "result": [1]}',
+        TASK % f'"{CANARY}"',
+        TASK % "[]",
+        TASK % "NaN",
+        TASK.replace('"1"', f'{{"{CANARY}": 1}}') % "1",
+        TASK.replace('"c"', '"\\ud800"') % "1",
+    ],
+    ids=["list", "deep", "number", "null", "array", "word", "no-word", "nan", "object", "surrogate"],
+)
+async def test_what_is_no_answer_is_told_as_one_and_quoted_nowhere(
+    workload: Workload, issuer: Any, places: Any, caplog: pytest.LogCaptureFixture, text: str
+) -> None:
+    answer = await called(workload, places, Rogue(200, text))
+    assert answer.state == "failed"
+    assert CANARY not in f"{answer.model_dump_json()} {caplog.text}"
