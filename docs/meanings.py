@@ -64,7 +64,8 @@ MEANINGS: Mapping[str, str] = {
     "login.scopes": "What to ask for.",
     "login.resource": "The audience to ask for (RFC 8707), where the provider wants one.",
     "login.algorithms": "The algorithms that an ID token may be signed with.",
-    "tls": "This workload's certificate, for an https origin and for calls to others. PEM files.",
+    "tls": "A workload's certificate, for an https origin and for calls to others. PEM files, read again when they "
+    "change; `{name}` in a path stands for the workload's name.",
     "tls.certificate": "Its certificate, with the chain below it.",
     "tls.key": "The certificate's key, without a password.",
     "tls.authorities": "Whose certificates it believes: those of services it calls, and of clients that show one.",

@@ -42,8 +42,8 @@ login:
 """,
     "tls": """
 tls:
-  certificate: /etc/stead/tls/workload.pem
-  key: /etc/stead/tls/workload-key.pem
+  certificate: /etc/stead/tls/{name}.pem
+  key: /etc/stead/tls/{name}-key.pem
   authorities: /etc/stead/tls/authorities.pem
   binds: true
 """,

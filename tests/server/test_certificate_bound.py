@@ -19,6 +19,7 @@ import uvicorn
 from joserfc.jwk import ECKey
 from starlette.responses import JSONResponse
 
+from stead.identity.certificate_source import CertificateSource
 from stead.identity.egress import Target, shown
 from stead.identity.errors import ConfigurationError
 from stead.identity.flows.client_assertion import ASSERTION_TYPE, ClientIdentity, sign_assertion
@@ -36,9 +37,9 @@ from stead.identity.server import (
 )
 from stead.identity.serving import _config, listen, serve_at
 from stead.identity.settings import Settings
-from stead.identity.tls import TlsFiles, shown_certificate
+from stead.identity.tls import TlsFiles, shown_certificate, thumbprint
 from stead.identity.types import ASGIApp, Json, Receive, Scope, Send
-from stead.identity.values import BoundToken, Grant
+from stead.identity.values import AccessToken, BoundToken, Grant
 from stead.identity.verifier import TrustedIssuer
 from stead.identity.workload import Workload
 from stead.identity.workload_settings import TlsSettings
@@ -62,7 +63,7 @@ def shown(request):
     return JSONResponse({"certificate": shown_certificate(request.scope)})
 
 app = Starlette(routes=[Route("/", shown)])
-serve_at(sys.argv[1], lambda: app, tls=Settings.load(Home.current()).serving_tls())
+serve_at(sys.argv[1], lambda: app, tls=Settings.load(Home.current()).serving_tls("process"))
 """
 CALLER, SERVICE = "broker", "ledger"
 PATH = "/entries"
@@ -70,7 +71,7 @@ PATH = "/entries"
 
 @asynccontextmanager
 async def serving(app: ASGIApp, files: TlsFiles, listener: Any) -> AsyncIterator[None]:
-    server = uvicorn.Server(_config(app, "warning", files.server()))
+    server = uvicorn.Server(_config(app, "warning", CertificateSource(files).server()))
     running = asyncio.create_task(server.serve(sockets=[listener]))
     while not server.started:
         await asyncio.sleep(0.005)
@@ -280,6 +281,63 @@ async def test_a_process_serves_its_https_address_with_its_certificate(world: Wo
     finally:
         process.terminate()
         await process.wait()
+
+
+async def test_a_renewed_certificate_is_shown_and_bound_to_without_a_restart(world: World) -> None:
+    former = world.authority.files("renewed")
+    caller = world.caller(former)
+    async with caller:
+        _, old = await world.call(caller)
+        kept = former.client()
+        world.authority.files("renewed")
+        answer, new = await world.call(caller)
+        assert answer.status_code == 200, answer.text
+        assert claims_of(new)["cnf"] == {"x5t#S256": thumbprint_of(former)} != claims_of(old)["cnf"]
+        assert not caller.can_show(AccessToken(old))
+        assert caller.can_show(AccessToken(new))
+    assert (await world.tries(old, former)).status_code == 401
+    async with httpx.AsyncClient(verify=kept, trust_env=False) as http:
+        sent = {"authorization": f"Bearer {old}"}
+        assert (await http.post(f"{world.url}{PATH}", json={}, headers=sent)).status_code == 200
+
+
+async def test_a_service_takes_its_renewed_certificate_up_and_half_a_renewal_changes_nothing(world: World) -> None:
+    files = world.authority.files("service")
+    listener = listen("https://127.0.0.1:0")
+
+    async def presented() -> str:
+        _, writer = await asyncio.open_connection(*listener.getsockname()[:2], ssl=world.client.client())
+        certificate = writer.get_extra_info("ssl_object").getpeercert(binary_form=True)
+        writer.close()
+        return thumbprint(certificate)
+
+    async with serving(ledger, files, listener):
+        first = await presented()
+        assert first == thumbprint_of(files)
+        key = files.key.read_bytes()
+        second = world.authority.files("service")
+        whole = second.key.read_bytes()
+        files.key.write_bytes(key)
+        assert await presented() == first
+        files.key.write_bytes(whole)
+        assert await presented() == thumbprint_of(files) != first
+
+
+async def test_an_authority_that_is_believed_no_longer_ends_the_next_connection(world: World, tmp_path: Path) -> None:
+    former = Authority(tmp_path, "Former authority")
+    believed = tmp_path / "believed.pem"
+    believed.write_bytes(world.authority.file.read_bytes() + former.file.read_bytes())
+    own, listener = world.authority.files("choosy"), listen("https://127.0.0.1:0")
+    files = TlsFiles(own.certificate, own.key, believed)
+    visitor = former.files("visitor", world.authority.file).client()
+    url = f"https://127.0.0.1:{listener.getsockname()[1]}"
+    async with serving(ledger, files, listener):
+        async with httpx.AsyncClient(verify=visitor, trust_env=False) as http:
+            assert (await http.get(url)).status_code == 200
+        believed.write_bytes(world.authority.file.read_bytes())
+        async with httpx.AsyncClient(verify=visitor, trust_env=False) as http:
+            with pytest.raises(httpx.TransportError):
+                await http.get(url)
 
 
 def test_an_https_address_is_not_served_without_a_certificate() -> None:

@@ -122,10 +122,15 @@ def tls() -> ssl.SSLContext:
     return httpx.create_ssl_context(trust_env=False)
 
 
-def bare_client(timeout: float = TIMEOUT, verify: ssl.SSLContext | None = None) -> httpx.AsyncClient:
-    """A client without identity, for flows and for public documents. Close it."""
+def bare_client(
+    timeout: float = TIMEOUT,
+    verify: ssl.SSLContext | None = None,
+    transport: httpx.AsyncBaseTransport | None = None,
+) -> httpx.AsyncClient:
+    """A client without identity, for flows and for public documents; `transport` shows a certificate. Close it."""
     return httpx.AsyncClient(
         verify=verify or tls(),
+        transport=transport,
         timeout=httpx.Timeout(timeout),
         trust_env=False,
         follow_redirects=False,

@@ -5,7 +5,6 @@ A hop is opened by `Workload.hop`; which one is open is known by context, so tha
 
 import re
 import secrets
-import ssl
 from collections.abc import AsyncGenerator, AsyncIterator, Generator, Iterator, MutableMapping
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -17,6 +16,7 @@ import httpx
 import httpx2
 
 from stead.identity.bounded_answers import PLAIN, Bounded, Bounded2
+from stead.identity.certificate_source import CertificateSource
 from stead.identity.clock import system_clock
 from stead.identity.dpop import sign_proof
 from stead.identity.driver import no_cookies, tls
@@ -24,6 +24,7 @@ from stead.identity.errors import AccessDenied, InvalidRequest
 from stead.identity.flows.proof import NONCE_WANTED, is_nonce
 from stead.identity.flows.wire import origin
 from stead.identity.receipts import HEADER
+from stead.identity.renewing import Renewing, Renewing2
 from stead.identity.replies import UNAVAILABLE
 from stead.identity.values import AccessToken, BoundToken, Grant
 
@@ -305,9 +306,14 @@ def _unreachable(request: httpx2.Request) -> httpx2.Response:
     return httpx2.Response(503, json={"jsonrpc": "2.0", "id": None, "error": error}, request=request)
 
 
-def a2a_client(connect: float = CONNECT, read: float = READ, verify: ssl.SSLContext | None = None) -> httpx.AsyncClient:
-    """A client whose requests carry the open hop's identity, for the A2A SDK. Close it."""
-    inner = httpx.AsyncHTTPTransport(verify=verify or tls(), trust_env=False, limits=httpx.Limits(**LIMITS))
+def a2a_client(
+    connect: float = CONNECT, read: float = READ, source: CertificateSource | None = None
+) -> httpx.AsyncClient:
+    """A client whose requests carry the open hop's identity, for the A2A SDK. Close it.
+
+    With a `source` of certificates each connection shows the current one, and believes the source's authorities.
+    """
+    inner = _pooled(httpx.Limits(**LIMITS), source)
     return httpx.AsyncClient(
         auth=EgressAuth(),
         headers=PLAIN,
@@ -320,10 +326,10 @@ def a2a_client(connect: float = CONNECT, read: float = READ, verify: ssl.SSLCont
 
 
 def mcp_client(
-    connect: float = CONNECT, read: float = READ, verify: ssl.SSLContext | None = None
+    connect: float = CONNECT, read: float = READ, source: CertificateSource | None = None
 ) -> httpx2.AsyncClient:
     """The same for the MCP SDK, on a transport whose failures end one call and not the client. Close it."""
-    inner = httpx2.AsyncHTTPTransport(verify=verify or tls(), trust_env=False, limits=httpx2.Limits(**LIMITS))
+    inner = _pooled2(httpx2.Limits(**LIMITS), source)
     return httpx2.AsyncClient(
         auth=EgressAuth2(),
         headers=PLAIN,
@@ -333,3 +339,15 @@ def mcp_client(
         follow_redirects=False,
         cookies=no_cookies(),
     )
+
+
+def _pooled(limits: httpx.Limits, source: CertificateSource | None) -> httpx.AsyncBaseTransport:
+    if source is not None:
+        return Renewing(source, limits)
+    return httpx.AsyncHTTPTransport(verify=tls(), trust_env=False, limits=limits)
+
+
+def _pooled2(limits: httpx2.Limits, source: CertificateSource | None) -> httpx2.AsyncBaseTransport:
+    if source is not None:
+        return Renewing2(source, limits)
+    return httpx2.AsyncHTTPTransport(verify=tls(), trust_env=False, limits=limits)

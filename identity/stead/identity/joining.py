@@ -10,18 +10,19 @@ import logging
 import os
 import secrets
 import socket
+import ssl
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal
+from urllib.parse import urlsplit
 
-import httpx
-
-from stead.identity.driver import drive
+from stead.identity.driver import bare_client, drive
 from stead.identity.errors import ConfigurationError
 from stead.identity.flows.discovery import discover
 from stead.identity.flows.registration import register
 from stead.identity.home import Home
+from stead.identity.settings import Settings
 from stead.identity.types import Json
 from stead.identity.values import AccessToken
 
@@ -58,7 +59,7 @@ async def join(
     joined = Joined(known.url if known else _own_address(home), client_id, issuer)
     if known != joined:
         metadata = _metadata(home, joined, scopes, redirect_uris)
-        await _register(issuer, metadata, initial_access_token(home))
+        await _register(issuer, metadata, initial_access_token(home), Settings.load(home).believed())
         _record(home, joined)
     # A warning, because until somebody does this nobody can call it.
     log.warning("%s is at %s. Let it in: stead registry add %s --as admin", client_id, joined.url, joined.url)
@@ -81,8 +82,8 @@ def initial_access_token(home: Home) -> AccessToken:
     return AccessToken(home.secret("initial-access-token").hex())
 
 
-async def _register(issuer: str, metadata: Json, token: AccessToken) -> None:
-    async with httpx.AsyncClient(timeout=_TIMEOUT, trust_env=False) as client:
+async def _register(issuer: str, metadata: Json, token: AccessToken, believed: ssl.SSLContext) -> None:
+    async with bare_client(_TIMEOUT, believed) as client:
         endpoints = await drive(discover(issuer), client)
         registered = await drive(register(endpoints, metadata, token), client)
     if registered.client_id != metadata["client_name"]:
@@ -132,8 +133,8 @@ def _own_address(home: Home) -> str:
     taken = {json.loads(path.read_text())["url"].split(":")[1] for path in home.folder("joined").glob("*.json")}
     hosts = (f"127.0.0.{last}" for last in range(_FIRST_ADDRESS, _LAST_ADDRESS))
     host = next((host for host in hosts if f"//{host}" not in taken), "127.0.0.1")
-    port = _free_port(host)
-    return f"http://{host}:{port}" if port else f"http://127.0.0.1:{_free_port('127.0.0.1')}"
+    port, scheme = _free_port(host), urlsplit(home.network.corporate_idp).scheme
+    return f"{scheme}://{host}:{port}" if port else f"{scheme}://127.0.0.1:{_free_port('127.0.0.1')}"
 
 
 def _free_port(host: str) -> int | None:

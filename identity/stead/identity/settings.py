@@ -15,7 +15,9 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from stead.identity.audit.segments import MAX_SEGMENT
 from stead.identity.binding import Binding
+from stead.identity.certificate_source import CertificateSource
 from stead.identity.decision_settings import DecisionPointSettings
+from stead.identity.driver import tls as roots
 from stead.identity.errors import ConfigurationError
 from stead.identity.flows.client_assertion import ClientIdentity
 from stead.identity.home import Home
@@ -114,9 +116,13 @@ class Settings(BaseSettings):
         """What is said of an issuer; for one that nothing is said of, our own profile."""
         return next((each for each in self.issuers if each.issuer == issuer), IssuerSettings(issuer=issuer))
 
-    def serving_tls(self) -> ssl.SSLContext | None:
-        """What an https origin is served with, where there is any. Raises `ConfigurationError`."""
-        return None if self.tls is None else self.tls.files().server()
+    def serving_tls(self, name: str) -> ssl.SSLContext | None:
+        """What an https origin of the workload `name` is served with, if any. Raises `ConfigurationError`."""
+        return None if self.tls is None else CertificateSource(self.tls.files(name)).server()
+
+    def believed(self) -> ssl.SSLContext:
+        """Whose servers a person's own client believes. Raises `ConfigurationError`."""
+        return roots() if self.tls is None else self.tls.believed()
 
     @property
     def accepted(self) -> tuple[IssuerSettings, ...]:

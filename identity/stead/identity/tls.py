@@ -31,6 +31,9 @@ class TlsFiles:
         context = self._context(ssl.PROTOCOL_TLS_SERVER)
         # Health and metadata need none; a token that is bound to one is not good without.
         context.verify_mode = ssl.CERT_OPTIONAL
+        # A resumed session would show a certificate that may not be believed any more.
+        context.options |= ssl.OP_NO_TICKET
+        context.num_tickets = 0
         return context
 
     def client(self) -> ssl.SSLContext:
@@ -38,18 +41,43 @@ class TlsFiles:
         return self._context(ssl.PROTOCOL_TLS_CLIENT)
 
     def _context(self, side: Any) -> ssl.SSLContext:
-        context = ssl.SSLContext(side)
-        context.minimum_version = ssl.TLSVersion.TLSv1_2
+        context = _believing(side, self.authorities)
         try:
             context.load_cert_chain(self.certificate, self.key, password=_no_password)
-            context.load_verify_locations(self.authorities)
-        except (OSError, ValueError) as error:  # ssl.SSLError is an OSError
+        except FileNotFoundError:
+            missing = next((one for one in (self.certificate, self.key) if not one.exists()), self.certificate)
             raise ConfigurationError(
-                "The files of the setting tls cannot be used.",
-                hint="They are PEM; certificate and key belong together, and the key has no password.",
-                debug=type(error).__name__,
+                f"The setting tls names {missing}, which is not there.", hint=f"`stead certs {missing.stem}` makes one."
             ) from None
+        except (OSError, ValueError) as error:  # ssl.SSLError is an OSError
+            raise _unusable(error) from None
         return context
+
+
+def believing(authorities: Path) -> ssl.SSLContext:
+    """For who calls without a certificate of its own: servers that these authorities vouch for, and no others.
+
+    Raises `ConfigurationError` where the file is not to be used.
+    """
+    return _believing(ssl.PROTOCOL_TLS_CLIENT, authorities)
+
+
+def _believing(side: Any, authorities: Path) -> ssl.SSLContext:
+    context = ssl.SSLContext(side)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    try:
+        context.load_verify_locations(authorities)
+    except (OSError, ValueError) as error:
+        raise _unusable(error) from None
+    return context
+
+
+def _unusable(error: Exception) -> ConfigurationError:
+    return ConfigurationError(
+        "The files of the setting tls cannot be used.",
+        hint="They are PEM; certificate and key belong together, and the key has no password.",
+        debug=type(error).__name__,
+    )
 
 
 def thumbprint(certificate: bytes) -> str:

@@ -9,6 +9,7 @@ from joserfc.jwk import ECKey
 
 from stead.identity.addresses import is_confidential
 from stead.identity.binding import Binding, is_wanted
+from stead.identity.certificate_source import CertificateSource
 from stead.identity.clock import Clock, system_clock
 from stead.identity.confirmation import Confirmation
 from stead.identity.driver import TIMEOUT, drive
@@ -52,6 +53,7 @@ class Tokens:
         clock: Clock = system_clock,
         timeout: float = TIMEOUT,
         proof_key: ECKey | None = None,
+        certificate: CertificateSource | None = None,
         binding: Binding = "effects",
         issuer: IssuerSettings | None = None,
         plain_http: bool = False,
@@ -63,6 +65,7 @@ class Tokens:
         self._clock = clock
         self._timeout = timeout
         self._proof_key = proof_key
+        self._certificate = certificate
         self._binding = binding
         self._issuer = issuer or IssuerSettings(issuer=client.issuer)
         self._plain_http = plain_http
@@ -108,7 +111,7 @@ class Tokens:
             None,
             target.audience,
             frozenset(target.scopes),
-            cnf=_bound_to(client),
+            cnf=self._bound_to(client),
         )
 
         async def request(metadata: Metadata) -> TokenSet:
@@ -168,6 +171,12 @@ class Tokens:
         can = self._spoken(target).binds
         return self.client.proving(self._proof_key) if wanted and can and self._proof_key else self.client
 
+    def _bound_to(self, client: ClientIdentity) -> str | None:
+        """With a renewed certificate other tokens are needed than with the one before."""
+        if client.proof_key is not None:
+            return client.proof_key.thumbprint()
+        return None if self._certificate is None else self._certificate.current().thumbprint
+
     async def _driven(self, flow: Flow[TokenSet], client: ClientIdentity) -> TokenSet:
         proving = with_nonce(flow, self._clock)
         return await drive(proving, self._bare, timeout=self._timeout, patience=PATIENCE)
@@ -193,7 +202,7 @@ class Tokens:
             audience=target.audience,
             scopes=frozenset(target.scopes),
             txn=principal.txn or target.txn,
-            cnf=_bound_to(client),
+            cnf=self._bound_to(client),
             login=(principal.client_id, *(_plain(claims.get(name)) for name in ("sid", "auth_time", "acr"))),
         )
 
@@ -238,10 +247,6 @@ def _explained(refused: IdentityError, metadata: Metadata, target: Target, whose
     issuer = name if isinstance(name, str) and name.isprintable() and len(name) <= 64 else host(metadata.issuer)
     description = f"{issuer} refused {' '.join(target.scopes) or target.audience} for {whose}: {refused.description}"
     return type(refused)(description, hint=refused.hint, debug=refused.debug, **refused.details)
-
-
-def _bound_to(client: ClientIdentity) -> str | None:
-    return None if client.proof_key is None else client.proof_key.thumbprint()
 
 
 def _plain(value: object) -> str | int | None:

@@ -15,7 +15,7 @@ from stead.identity.audit.journal import Journal
 from stead.identity.audit.ship import Shipper
 from stead.identity.chains import Chains
 from stead.identity.clock import Clock, system_clock
-from stead.identity.confirmation import JKT
+from stead.identity.confirmation import JKT, X5T
 from stead.identity.connections import Connections, connected
 from stead.identity.driver import drive, fetch
 from stead.identity.egress import OpenHop, Target
@@ -151,6 +151,12 @@ class Workload:
         is_ours = isinstance(confirmed, Mapping) and confirmed.get(JKT) == self.proof_key.thumbprint()
         return BoundToken(token.reveal(), self.proof_key) if is_ours else token
 
+    def can_show(self, token: AccessToken) -> bool:
+        """Whether it still has the certificate that a kept token is bound to (RFC 8705): a renewed one is another."""
+        confirmed, shown = peek_claims(token).get("cnf"), self._at_work.certificate
+        wanted = confirmed.get(X5T) if isinstance(confirmed, Mapping) else None
+        return wanted is None or (shown is not None and shown.current().thumbprint == wanted)
+
     @cached_property
     def verifier(self) -> Verifier:
         """Checks tokens for this workload."""
@@ -218,7 +224,8 @@ class Workload:
         async with AsyncExitStack() as stack:
             stack.callback(self.journal.close)
             self.telemetry = stack.enter_context(telemetry(self.home, self.name, self.settings.telemetry))
-            connecting = connected(self.client, self.proof_key, self.settings, self.clock, self.client_of)
+            own = (self.client, self.proof_key, self.settings, self.clock)
+            connecting = connected(*own, self.client_of, name=self.name)
             self._connections = await stack.enter_async_context(connecting)
             await stack.enter_async_context(self._shipping())
             await stack.enter_async_context(self.hearing.at_work())

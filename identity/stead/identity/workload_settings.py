@@ -1,11 +1,12 @@
 """How workloads are known to each other without keys that they made themselves, as settings."""
 
+import ssl
 from pathlib import Path
 
 from stead.identity.flows.platform_token import Kind, PlatformToken
 from stead.identity.issuer_settings import Algorithms, Positive, Strict
 from stead.identity.platform_tokens import TrustedWorkload
-from stead.identity.tls import TlsFiles
+from stead.identity.tls import TlsFiles, believing
 
 
 class WorkloadTokenSettings(Strict):
@@ -21,16 +22,27 @@ class WorkloadTokenSettings(Strict):
 
 
 class TlsSettings(Strict):
-    """This workload's certificate, and whom it believes; see `TlsFiles`. `binds`: its tokens are bound to it."""
+    """This workload's certificate, and whom it believes; see `TlsFiles`. `binds`: its tokens are bound to it.
+
+    `{name}` in a path stands for the workload's name, so that one file of settings serves a whole network.
+    """
 
     certificate: Path
     key: Path
     authorities: Path
     binds: bool = False
 
-    def files(self) -> TlsFiles:
-        """The value that connections are made with."""
-        return TlsFiles(self.certificate, self.key, self.authorities)
+    def files(self, name: str) -> TlsFiles:
+        """What the connections of the workload `name` are made with."""
+        return TlsFiles(*(_named(path, name) for path in (self.certificate, self.key, self.authorities)))
+
+    def believed(self) -> ssl.SSLContext:
+        """What a person's own client believes, which shows no certificate. Raises `ConfigurationError`."""
+        return believing(self.authorities)
+
+
+def _named(path: Path, name: str) -> Path:
+    return Path(str(path).replace("{name}", name))
 
 
 class WorkloadSettings(Strict):

@@ -135,7 +135,7 @@ class Agent:
 
         home = home or Home.current()
         url = home.network.agents.get(self.name) or self._join(home)
-        tls = Settings.load(home).serving_tls()
+        tls = Settings.load(home).serving_tls(self.client_id)
         serve_at(url, lambda: self.app(Workload.open(self.client_id, url=url, home=home)), tls=tls)
 
     def _join(self, home: Home) -> str:

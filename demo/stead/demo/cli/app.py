@@ -72,6 +72,19 @@ def serve(
 
 
 @app.command()
+def certs(
+    names: Annotated[
+        list[str] | None, typer.Argument(metavar="[NAME]...", help="Workloads; without any, all of FinPort.")
+    ] = None,
+    json: AsJson = False,
+) -> None:
+    """Make certificates by which the network speaks TLS on this machine, or renew them. For development."""
+    from stead.demo.cli import certs
+
+    certs.issue(names or [], json=json)
+
+
+@app.command()
 def ask(
     goal: Annotated[str, typer.Argument(help="What you want, in plain English.")],
     person: As,

@@ -25,6 +25,7 @@ from a2a.utils.errors import UnsupportedOperationError
 
 from stead.demo.cli.session import Session
 from stead.identity.errors import AccessDenied, IdentityError, ProviderUnavailable
+from stead.identity.settings import Settings
 
 TERMINAL = {
     TaskState.TASK_STATE_COMPLETED,
@@ -44,6 +45,7 @@ class Broker:
             auth=session.auth(session.home.network.broker),
             timeout=httpx.Timeout(20, read=None),
             trust_env=False,
+            verify=Settings.load(session.home).believed(),
             follow_redirects=False,
         )
         self._client: Client | None = None

@@ -61,7 +61,7 @@ async def _examined(home: Home) -> list[Finding]:
         return [*findings, Finding("settings and addresses", False, error.description, error.hint)]
     findings.append(Finding("settings and addresses", True, "readable"))
     findings += _policies(home)
-    async with bare_client(5) as http:
+    async with bare_client(5, settings.believed()) as http:
         findings += [one async for one in _services(http, settings, network)]
         for described in _issuers(settings, network):
             findings += await _issuer(http, described)

@@ -47,9 +47,11 @@ def serve_one(command: tuple[str, ...], *, public: bool) -> None:
     from stead.demo.network.addresses import addresses
     from stead.demo.network.catalogue import service
     from stead.identity.serving import serve_at
+    from stead.identity.settings import Settings
 
     home = Home.current()
     wanted = service(command)
     url = dict(addresses(home.network))[wanted.place]
     tell(f"{wanted.title} at {url}")
-    serve_at(url, lambda: wanted.load(home, url), public=public)
+    tls = Settings.load(home).serving_tls(wanted.name)
+    serve_at(url, lambda: wanted.load(home, url), public=public, tls=tls)

@@ -133,7 +133,8 @@ def person_named(username: str) -> Person:
 async def signed_in(home: Home, username: str, resources: Mapping[str, tuple[str, ...]] | None = None) -> Session:
     """A session of a sample person; by default for asking the broker and reading their own trails."""
     person, network = person_named(username), home.network
-    http = httpx.AsyncClient(timeout=httpx.Timeout(20, read=120), trust_env=False)
+    believed = Settings.load(home).believed()
+    http = httpx.AsyncClient(timeout=httpx.Timeout(20, read=120), trust_env=False, verify=believed)
     logins = {
         network.corporate_idp: Login(person.username, person.password),
         network.bank_idp: Login(person.username, person.bank_password),

@@ -6,7 +6,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from html import unescape
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 from urllib.parse import parse_qs, urljoin, urlsplit
 
 import httpx
@@ -16,6 +16,8 @@ from stead.demo.conformance.commands import run
 from stead.demo.conformance.profile import Buttons, Command
 from stead.demo.conformance.quoting import quoted
 from stead.identity.errors import ConfigurationError, IdentityError
+from stead.identity.home import Home
+from stead.identity.settings import Settings
 
 Decision = Literal["approve", "deny"]
 _ONWARD = re.compile(r'<meta http-equiv="refresh" content="\d+; ?url=([^"]+)"', re.IGNORECASE)
@@ -66,7 +68,7 @@ class InBrowser:
     _http: httpx.AsyncClient = field(init=False)
 
     def __post_init__(self) -> None:
-        self._http = httpx.AsyncClient(timeout=20, trust_env=False, event_hooks={"response": [self._note]})
+        self._http = connected(timeout=20, event_hooks={"response": [self._note]})
 
     async def answer(self, link: str, decision: Decision) -> Answer:
         self._visited.clear()
@@ -100,7 +102,7 @@ class InBrowser:
         return tuple(dict.fromkeys(answers))
 
     async def revisit(self, url: str) -> None:
-        async with httpx.AsyncClient(timeout=20, trust_env=False) as stranger:
+        async with connected(timeout=20) as stranger:
             for http in (self._http, stranger):
                 await http.get(url, follow_redirects=True)
 
@@ -130,11 +132,16 @@ class ByCommand:
         return None
 
     async def revisit(self, url: str) -> None:
-        async with httpx.AsyncClient(timeout=20, trust_env=False) as stranger:
+        async with connected(timeout=20) as stranger:
             await stranger.get(url, follow_redirects=True)
 
     async def close(self) -> None:
         """There is nothing to end."""
+
+
+def connected(**options: Any) -> httpx.AsyncClient:
+    """A client that believes whom the settings of this machine believe, and nothing of its environment."""
+    return httpx.AsyncClient(verify=Settings.load(Home.current()).believed(), trust_env=False, **options)
 
 
 def _is_callback(url: str) -> bool:

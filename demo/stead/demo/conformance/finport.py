@@ -17,7 +17,7 @@ from stead.agents.transfer.directory import Directory, Payee
 from stead.demo.cli.browser import Login
 from stead.demo.cli.session import Session, person_named, signed_in
 from stead.demo.conformance.agent import Agent
-from stead.demo.conformance.answering import InBrowser
+from stead.demo.conformance.answering import InBrowser, connected
 from stead.demo.conformance.people import People, Person
 from stead.demo.conformance.profile import EXTENSION, Buttons, Profile
 from stead.demo.conformance.trial import Trial
@@ -181,7 +181,7 @@ async def _person(home: Home, url: str, username: str, stack: AsyncExitStack) ->
     session = await signed_in(home, username, {home.network.broker: ("broker:ask",)})
     stack.push_async_callback(session.close)
     auth = session.auth(url) if url == home.network.broker else await _through_the_broker(session, url)
-    agent = Agent(url, httpx.AsyncClient(auth=auth, timeout=TRANSFER.times.finish, trust_env=False), EXTENSION)
+    agent = Agent(url, connected(auth=auth, timeout=TRANSFER.times.finish), EXTENSION)
     stack.push_async_callback(agent.close)
     return Person(username, _browser(home, username, username, stack), agent), agent
 

@@ -5,11 +5,9 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import httpx
-
 from stead.demo.cli.browser import Login
 from stead.demo.conformance.agent import Agent
-from stead.demo.conformance.answering import Answer, Answering, ByCommand, Decision, InBrowser
+from stead.demo.conformance.answering import Answer, Answering, ByCommand, Decision, InBrowser, connected
 from stead.demo.conformance.bearer import Bearer, line_of
 from stead.demo.conformance.profile import Login as Typed
 from stead.demo.conformance.profile import PersonProfile, Profile
@@ -69,7 +67,7 @@ async def _person(
         return Person(name, answering)
     bearer = Bearer(described, folder)
     await bearer.obtain()
-    http = httpx.AsyncClient(auth=bearer, timeout=profile.times.finish, trust_env=False)
+    http = connected(auth=bearer, timeout=profile.times.finish)
     agent = Agent(url, http, profile.question.extension)
     stack.push_async_callback(agent.close)
     return Person(name, answering, agent, bearer.shown)

@@ -12,6 +12,7 @@ import psutil
 from stead.identity.errors import ConfigurationError
 from stead.identity.home import Home, Network
 from stead.identity.serving import origin
+from stead.identity.settings import Settings
 
 _HOSTS: Mapping[str, str] = {
     "web": "127.0.0.1",
@@ -37,18 +38,21 @@ def addresses(network: Network) -> Iterator[tuple[str, str]]:
 
 
 def network_of(home: Home, *, fresh: bool = False) -> Network:
-    """The recorded addresses, or new ones that are written down.
+    """The recorded addresses, or new ones that are written down: https where the settings say `tls`.
 
-    Raises `ConfigurationError` naming the holder when a recorded port is busy.
+    Raises `ConfigurationError` naming the holder when a recorded port is busy, or when the addresses are of the other
+    kind: they are what tokens are for, so none is quietly changed.
     """
+    secure = Settings.load(home).tls is not None
     try:
         network = None if fresh else home.network
     except ConfigurationError:
         network = None
     if network is None:
-        network = _choose()
+        network = _choose("https" if secure else "http")
         home.record(network)
     for place, url in addresses(network):
+        _require_scheme(url, secure=secure)
         _require_free(place, url)
     return network
 
@@ -58,9 +62,14 @@ def separate_hosts() -> bool:
     return _free("127.0.0.2", 0) is not None
 
 
-def _choose() -> Network:
+def hosts() -> Mapping[str, str]:
+    """The loopback address of each service: one of its own where the system has so many."""
     apart = separate_hosts()
-    chosen = {place: _origin(host if apart else "127.0.0.1") for place, host in _HOSTS.items()}
+    return {place: host if apart else "127.0.0.1" for place, host in _HOSTS.items()}
+
+
+def _choose(scheme: str) -> Network:
+    chosen = {place: _origin(scheme, host) for place, host in hosts().items()}
     return Network(
         web=chosen["web"],
         broker=chosen["broker"],
@@ -76,11 +85,11 @@ def _group(chosen: Mapping[str, str], group: str) -> dict[str, str]:
     return {place.partition(".")[2]: url for place, url in chosen.items() if place.startswith(f"{group}.")}
 
 
-def _origin(host: str) -> str:
+def _origin(scheme: str, host: str) -> str:
     port = _free(host, 0)
     if port is None:
         raise ConfigurationError(f"No port is free on {host}.")
-    return f"http://{host}:{port}"
+    return f"{scheme}://{host}:{port}"
 
 
 def _free(host: str, port: int) -> int | None:
@@ -91,6 +100,14 @@ def _free(host: str, port: int) -> int | None:
         except OSError:
             return None
         return int(probe.getsockname()[1])
+
+
+def _require_scheme(url: str, *, secure: bool) -> None:
+    if url.startswith("https:") != secure:
+        raise ConfigurationError(
+            f"The network is recorded at {url}, and the settings say {'tls' if secure else 'no tls'}.",
+            hint="Choose new addresses and start anew with `stead demo --fresh`.",
+        )
 
 
 def _require_free(place: str, url: str) -> None:

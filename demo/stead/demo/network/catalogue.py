@@ -17,8 +17,12 @@ Load = Callable[[Home, str], ASGIApp]
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """One process of the network. `place` is its key in the recorded addresses, `command` its `stead serve` words."""
+    """One process of the network, by the name that its key and certificate have.
 
+    `place` is its key in the recorded addresses, `command` its `stead serve` words.
+    """
+
+    name: str
     place: str
     command: tuple[str, ...]
     load: Load
@@ -61,26 +65,28 @@ def _provider(name: str) -> Load:
 
 
 def _agent(name: str, client_id: str) -> Service:
-    return Service(f"agents.{name}", ("agent", name), _listed(client_id, "stead.agents.finport", "AGENTS", name))
+    load = _listed(client_id, "stead.agents.finport", "AGENTS", name)
+    return Service(client_id, f"agents.{name}", ("agent", name), load)
 
 
 def _mcp(name: str) -> Service:
-    load = _listed(f"{name}-mcp", "stead.mcp_servers.finport", "MCP_SERVERS", name)
-    return Service(f"mcp_servers.{name}", ("mcp", name), load)
+    client_id = f"{name}-mcp"
+    load = _listed(client_id, "stead.mcp_servers.finport", "MCP_SERVERS", name)
+    return Service(client_id, f"mcp_servers.{name}", ("mcp", name), load)
 
 
 SERVICES: tuple[Service, ...] = (
-    Service("corporate_idp", ("idp", "corporate"), _provider("corporate")),
-    Service("bank_idp", ("idp", "bank"), _provider("bank")),
-    Service("trail", ("trail",), _workload("trail", "stead.identity.audit.collector", "collector")),
+    Service("issuer-corporate", "corporate_idp", ("idp", "corporate"), _provider("corporate")),
+    Service("issuer-bank", "bank_idp", ("idp", "bank"), _provider("bank")),
+    Service("trail", "trail", ("trail",), _workload("trail", "stead.identity.audit.collector", "collector")),
     _mcp("holdings"),
     _mcp("quotes"),
     _mcp("payments"),
     _agent("portfolio", "portfolio-agent"),
     _agent("market_data", "market-data-agent"),
     _agent("transfer", "transfer-agent"),
-    Service("broker", ("broker",), _workload("broker", "stead.broker.app", "broker_app")),
-    Service("web", ("web",), _workload("finport-web", "stead.demo.web", "web_app")),
+    Service("broker", "broker", ("broker",), _workload("broker", "stead.broker.app", "broker_app")),
+    Service("finport-web", "web", ("web",), _workload("finport-web", "stead.demo.web", "web_app")),
 )
 
 _PRELOADED = (

@@ -4,6 +4,8 @@ import contextlib
 import http.client
 import os
 import signal
+import socket
+import ssl
 import sys
 import time
 from collections import Counter
@@ -41,6 +43,7 @@ class Running:
         self.network = network
         self.children: dict[int, Child] = {}
         self._urls = dict(addresses(network))
+        self._believed = Settings.load(home).believed()
         self._tell = tell
         self._young_deaths: Counter[str] = Counter()
 
@@ -48,15 +51,19 @@ class Running:
         """Starts one service; its socket is open before this returns, so nobody who calls it early is refused."""
         url = self._urls[service.place]
         listener = listen(url)
-        child = start(service, self._log(service), lambda: serve(service.load(self.home, url), listener))
+        child = start(service, self._log(service), lambda: self._serve(service, url, listener))
         listener.close()
         self.children[child.pid] = child
+
+    def _serve(self, service: Service, url: str, listener: socket.socket) -> None:
+        tls = Settings.load(self.home).serving_tls(service.name) if url.startswith("https:") else None
+        serve(service.load(self.home, url), listener, tls=tls)
 
     def await_ready(self) -> None:
         """Returns when every service says it is ready. Raises `ConfigurationError` naming the one that does not."""
         deadline = time.monotonic() + _READY_WITHIN
         for child in list(self.children.values()):
-            while not _ready(self._urls[child.service.place]):
+            while not _ready(self._urls[child.service.place], self._believed):
                 self._refuse_deaths()
                 if time.monotonic() > deadline:
                     raise ConfigurationError(f"{child.service.title} did not get ready.", hint=_tail(child))
@@ -108,9 +115,11 @@ def _tail(child: Child) -> str:
     return "\n".join(f"  {line}" for line in child.last_lines()) or "  (it printed nothing)"
 
 
-def _ready(url: str) -> bool:
+def _ready(url: str, believed: ssl.SSLContext) -> bool:
     host, port = origin(url)
-    connection = http.client.HTTPConnection(host, port, timeout=2)
+    plain = http.client.HTTPConnection(host, port, timeout=2)
+    secure = http.client.HTTPSConnection(host, port, timeout=2, context=believed)
+    connection = secure if url.startswith("https:") else plain
     try:
         connection.request("GET", "/readyz")
         return connection.getresponse().status == 200

@@ -75,6 +75,8 @@ class Credentials:
             return None
         entry = json.loads(stored)
         token = self._workload.bound(AccessToken(entry["token"]))
+        if not self._workload.can_show(token):
+            return None
         return token, entry["ends"], frozenset(entry["scope"].split())
 
     async def _renewed(

@@ -118,4 +118,6 @@ def _grouped(described: IssuerSettings, scopes: Iterable[str], network: Network)
 
 def _bound(client: ClientIdentity, workload: Workload) -> ClientIdentity:
     """The web's own calls change nothing by themselves: its tokens are bound where everybody's are."""
-    return client.proving(workload.proof_key) if workload.settings.dpop == "always" else client
+    settings = workload.settings
+    by_key = settings.dpop == "always" and not settings.binds_certificate
+    return client.proving(workload.proof_key) if by_key else client
