@@ -24,7 +24,7 @@ from stead.identity.errors import ConfigurationError
 from stead.identity.home import Home
 from stead.identity.tls import thumbprint
 
-BITS = 3072
+BITS = 2048
 LIFETIME = datetime.timedelta(days=730)
 
 

@@ -8,9 +8,10 @@ from pathlib import Path
 import yaml
 
 from stead.demo.cli.output import emit, say, tell
-from stead.demo.idp import keycloak, okta
-from stead.demo.idp.demand import Demand, demand_of
+from stead.demo.idp import entra, keycloak, okta
+from stead.demo.idp.demand import demand_of
 from stead.demo.network.addresses import network_of
+from stead.identity.certificates import certified
 from stead.identity.clock import system_clock
 from stead.identity.errors import InvalidRequest
 from stead.identity.home import Home
@@ -27,7 +28,7 @@ def setup(product: str, issuer: str, out: Path, *, json: bool) -> None:
         raise InvalidRequest(f"There is no set-up for {product!r}.", hint=f"There is one for {', '.join(_PRODUCTS)}.")
     home = Home.current()
     network_of(home)
-    files = write(demand_of(home, issuer), issuer)
+    files = write(home, issuer)
     out.mkdir(parents=True, exist_ok=True)
     for name, text in files.items():
         (out / name).write_text(text)
@@ -36,10 +37,11 @@ def setup(product: str, issuer: str, out: Path, *, json: bool) -> None:
         return
     for name in files:
         say(str(out / name))
-    tell(f"Give the first to the provider. Copy stead.yaml into {home.path}, and start: stead demo")
+    tell(f"Give the first to the provider. Then copy stead.yaml into {home.path}, and start: stead demo")
 
 
-def _keycloak(demand: Demand, issuer: str) -> Files:
+def _keycloak(home: Home, issuer: str) -> Files:
+    demand = demand_of(home, issuer)
     realm = keycloak.realm_of(demand, issuer)
     return {
         f"{realm['realm']}-realm.json": jsonlib.dumps(realm, indent=2),
@@ -47,7 +49,18 @@ def _keycloak(demand: Demand, issuer: str) -> Files:
     }
 
 
-def _okta(demand: Demand, issuer: str) -> Files:
+def _entra(home: Home, issuer: str) -> Files:
+    demand = demand_of(home, issuer)
+    certificates = {
+        one.client_id: certified(home, one.client_id).certificate
+        for one in demand.clients
+        if one.key is not None and one.client_id not in demand.platforms
+    }
+    return {"entra-setup.sh": entra.script_of(demand, issuer, certificates)}
+
+
+def _okta(home: Home, issuer: str) -> Files:
+    demand = demand_of(home, issuer)
     return {"okta-setup.sh": okta.script_of(demand, issuer), "stead.yaml": _yaml(okta.settings_of(demand, issuer))}
 
 
@@ -55,7 +68,11 @@ def _yaml(settings: Json) -> str:
     return yaml.safe_dump(settings, sort_keys=False)
 
 
-_PRODUCTS: Mapping[str, Callable[[Demand, str], Files]] = {"keycloak": _keycloak, "okta": _okta}
+_PRODUCTS: Mapping[str, Callable[[Home, str], Files]] = {
+    "entra": _entra,
+    "keycloak": _keycloak,
+    "okta": _okta,
+}
 
 
 def rotate_keys(which: str, *, at_once: bool, json: bool) -> None:

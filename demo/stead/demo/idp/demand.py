@@ -4,12 +4,13 @@ Derived from the same tables that the embedded provider is seeded with.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from stead.demo.network.providers import corporate_seed
 from stead.identity.home import Home
 from stead.identity.samples import PERSONS, Person
 from stead.identity.server import Seed, SeedClient
+from stead.identity.settings import Settings
 from stead.identity.types import Json
 
 
@@ -35,6 +36,10 @@ class Demand:
     """Each service's address, and its name there."""
     first_actors: tuple[str, ...]
     """The services that people call themselves."""
+    login_clients: tuple[str, ...]
+    """And the clients by which they do."""
+    platforms: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+    """The clients that a cluster vouches for: its issuer, and what they are called there."""
 
     @property
     def roles(self) -> tuple[str, ...]:
@@ -48,7 +53,16 @@ def demand_of(home: Home, issuer: str) -> Demand:
     seed = corporate_seed(home, home.network, issuer)
     audiences = {one.audience: one.client_id for one in seed.audiences if one.client_id}
     called = {audiences[edge.audience] for edge in seed.edges if edge.mode == "login" and edge.audience in audiences}
-    return Demand(PERSONS, seed.clients, _rights(seed, audiences), _asks(seed), audiences, tuple(sorted(called)))
+    return Demand(
+        PERSONS,
+        seed.clients,
+        _rights(seed, audiences),
+        _asks(seed),
+        audiences,
+        tuple(sorted(called)),
+        tuple(sorted({edge.client_id for edge in seed.edges if edge.mode == "login"})),
+        {name: (one.issuer, one.subject) for name, one in Settings.load(home).workloads.items() if one.issuer},
+    )
 
 
 def _rights(seed: Seed, audiences: Mapping[str, str]) -> tuple[Right, ...]:

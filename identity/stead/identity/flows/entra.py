@@ -10,6 +10,7 @@ from types import MappingProxyType
 from typing import Any
 
 from stead.identity.errors import (
+    AccessDenied,
     ConsentRequired,
     IdentityError,
     InvalidGrant,
@@ -41,6 +42,8 @@ _KINDS: Mapping[int, type[IdentityError]] = MappingProxyType(
         500133: InvalidGrant,  # the assertion has expired
         50173: InvalidGrant,  # the grant was revoked
         700082: InvalidGrant,  # the refresh token has expired
+        50105: AccessDenied,  # the person is assigned no role there
+        501051: AccessDenied,  # nor is the application
         70011: InvalidScope,
         500011: InvalidTarget,  # no such resource in the tenant
         90033: ProviderUnavailable,
