@@ -26,6 +26,7 @@ from stead.identity.types import ASGIApp, Json, Message, Receive, Scope, Send
 
 MAX_BODY = 262_144
 
+_ABOUT_THE_BODY = frozenset({b"content-type", b"content-length", b"content-encoding", b"transfer-encoding"})
 _BODILESS = frozenset({"GET", "HEAD", "OPTIONS", "DELETE", "TRACE"})
 _FORM = "application/x-www-form-urlencoded"
 _JSON = "application/json"
@@ -160,7 +161,7 @@ def _single_headers(headers: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
     """The headers about the body. Two that differ would let two readers disagree."""
     single: dict[str, str] = {}
     for name, value in headers:
-        if name in (b"content-type", b"content-length", b"content-encoding", b"transfer-encoding"):
+        if name in _ABOUT_THE_BODY:
             key, text = name.decode("latin-1"), value.decode("latin-1").strip()
             if single.setdefault(key, text) != text:
                 raise InvalidRequest(f"The header {key} is repeated.")

@@ -45,6 +45,8 @@ from stead.identity.verifier import Verifier
 STRANGERS_PER_MINUTE = 120
 """Refusals without a valid token that are recorded: enough to see an attack, too few to fill the disk."""
 
+REMEMBERED_CREDENTIALS = 1024
+
 _CREDENTIAL = re.compile(r"(bearer|dpop) +([A-Za-z0-9._~+/-]+=*)", re.IGNORECASE)
 _TRACEPARENT = re.compile(rb"00-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-[0-9a-f]{2}")
 _SPOOFED = re.compile(
@@ -177,21 +179,22 @@ class Ingress:
             if self._binding == "always" and not principal.bound:
                 raise _unbound("This service")
             return principal, arrival, NOTHING
-        spanned = self._telemetry().arrived(arrival, operation.method, operation.resource, principal)
+        telemetry = self._telemetry()
+        spanned = telemetry.arrived(arrival, operation.method, operation.resource, principal)
         try:
-            await self._authorize(principal, arrival, operation, spanned)
+            await self._authorize(principal, arrival, operation, telemetry, spanned)
         except IdentityError as refused:
             spanned.ended(refused)
             raise
         return principal, arrival, spanned
 
     async def _authorize(
-        self, principal: Principal, arrival: Arrival, operation: Operation, spanned: Spanned = NOTHING
+        self, principal: Principal, arrival: Arrival, operation: Operation, telemetry: Telemetry, spanned: Spanned
     ) -> None:
-        with self._telemetry().within(POLICY_SPAN, spanned) as deciding:
+        with telemetry.within(POLICY_SPAN, spanned) as deciding:
             decision = await self._decide(principal, operation)
-            deciding.told(DECISION=decision.outcome.value, RULE=decision.rule, RESOURCE=operation.resource)
-        spanned.told(DECISION=decision.outcome.value, RULE=decision.rule)
+            deciding.told(DECISION=decision.outcome, RULE=decision.rule, RESOURCE=operation.resource)
+        spanned.told(DECISION=decision.outcome, RULE=decision.rule)
         refusal = decision.refusal() or self._unbound(principal, operation)
         entry = self._record(principal, arrival, operation, decision, refusal)
         if refusal is not None:
@@ -231,7 +234,7 @@ class Ingress:
             principal=principal,
             operation=operation.method,
             resource=operation.resource,
-            decision=(Outcome.DENY if decision.allowed and refusal is not None else decision.outcome).value,
+            decision=Outcome.DENY if decision.allowed and refusal is not None else decision.outcome,
             rule=decision.rule,
             consent_id=consent if isinstance(consent, str) else None,
             **why,
@@ -297,7 +300,13 @@ def _authorization(scope: Scope) -> tuple[Scheme, AccessToken]:
         raise NoToken("This needs an access token.", hint="Send one as Authorization: Bearer.")
     if len(values) > 1:
         raise InvalidRequest("The Authorization header is repeated.", hint="Send one.")
-    match = _CREDENTIAL.fullmatch(values[0].decode("latin-1"))
+    return _read(values[0])
+
+
+@lru_cache(maxsize=REMEMBERED_CREDENTIALS)
+def _read(authorization: bytes) -> tuple[Scheme, AccessToken]:
+    """Remembered, because callers send the same token many times: reading it costs more than knowing it again."""
+    match = _CREDENTIAL.fullmatch(authorization.decode("latin-1"))
     if match is None:
         raise InvalidToken("The Authorization header holds no bearer token.", hint="Send Authorization: Bearer TOKEN.")
     return "dpop" if match[1].lower() == "dpop" else "bearer", AccessToken(match[2])

@@ -16,6 +16,8 @@ MAX_INSPECTED = 65_536
 """Bytes of a JSON reply that are looked at for an internal error; those are short."""
 
 _MARK = str(INTERNAL_ERROR).encode()
+_NOSNIFF = (b"x-content-type-options", b"nosniff")
+_REPLACED = frozenset({b"server", b"x-powered-by", _NOSNIFF[0]})
 
 log = logging.getLogger(__name__)
 
@@ -36,61 +38,59 @@ class Outlet:
         self.withheld = False
 
     async def __call__(self, message: Message) -> None:
-        if message["type"] == "http.response.start":
-            await self._begin({**message, "headers": _harden(message.get("headers", ()))})
-        elif message["type"] == "http.response.body":
-            await self._continue(message)
-        else:
-            await self._release()
-            await self._send(message)
+        for outgoing in self._passed(message):
+            await self._send(outgoing)
 
-    async def _begin(self, start: Message) -> None:
+    def _passed(self, message: Message) -> tuple[Message, ...]:
+        """What goes out now: nothing while a reply is held, and then all that was held."""
+        if message["type"] == "http.response.start":
+            return self._begin({**message, "headers": _harden(message.get("headers", ()))})
+        if message["type"] == "http.response.body":
+            return self._continue(message)
+        return (*self._released(), message)
+
+    def _begin(self, start: Message) -> tuple[Message, ...]:
         media_type = next((value for name, value in start["headers"] if name == b"content-type"), b"")
         self._is_stream = self._scrubs and media_type.startswith(b"text/event-stream")
         self._held = b""
         self.withheld = start["status"] == 500 and media_type.startswith(b"text/plain")
         if self.withheld:
-            return
-        if self._scrubs and media_type.startswith(b"application/json"):
-            self._start = start
-            return
-        self.started = True
-        await self._send(start)
+            return ()
+        self._start = start
+        return () if self._scrubs and media_type.startswith(b"application/json") else self._released()
 
-    async def _continue(self, message: Message) -> None:
+    def _continue(self, message: Message) -> tuple[Message, ...]:
         if self.withheld:
-            return
+            return ()
         if self._start is not None:
-            await self._inspect(message, self._start)
-        elif self._is_stream and _MARK in message.get("body", b""):
-            await self._send({**message, "body": _scrub_events(message["body"])})
-        else:
-            await self._send(message)
+            return self._inspect(message, self._start)
+        if self._is_stream and _MARK in message.get("body", b""):
+            return ({**message, "body": _scrub_events(message["body"])},)
+        return (message,)
 
-    async def _release(self) -> None:
-        """A file is about to be sent by the server itself: there is nothing to inspect."""
-        if self._start is not None:
-            start, self._start, self.started = self._start, None, True
-            await self._send(start)
+    def _released(self) -> tuple[Message, ...]:
+        """The start, if it is still here. A file, say, is sent by the server itself: there is nothing to inspect."""
+        if self._start is None:
+            return ()
+        start, self._start, self.started = self._start, None, True
+        return (start,)
 
-    async def _inspect(self, message: Message, start: Message) -> None:
+    def _inspect(self, message: Message, start: Message) -> tuple[Message, ...]:
         """Holds a JSON reply back until it is whole, or longer than an error ever is."""
         self._held += message.get("body", b"")
         more = message.get("more_body", False)
         if more and len(self._held) <= MAX_INSPECTED:
-            return
+            return ()
         body = self._held if more else _scrub(self._held)
         if body != self._held:
-            start = {**start, "headers": _with_length(start["headers"], len(body))}
-        self._start, self._held, self.started = None, b"", True
-        await self._send(start)
-        await self._send({"type": "http.response.body", "body": body, "more_body": more})
+            self._start = {**start, "headers": _with_length(start["headers"], len(body))}
+        self._held = b""
+        return (*self._released(), {"type": "http.response.body", "body": body, "more_body": more})
 
 
 def _harden(headers: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
-    kept = [(bytes(name).lower(), bytes(value)) for name, value in headers]
-    dropped = (b"server", b"x-powered-by", b"x-content-type-options")
-    return [*((name, value) for name, value in kept if name not in dropped), (b"x-content-type-options", b"nosniff")]
+    kept = [(key, bytes(value)) for name, value in headers if (key := bytes(name).lower()) not in _REPLACED]
+    return [*kept, _NOSNIFF]
 
 
 def _with_length(headers: Iterable[tuple[bytes, bytes]], length: int) -> list[tuple[bytes, bytes]]:

@@ -3,7 +3,6 @@
 Knows issuers and caches; how a token is checked is `verification`, how keys are kept is `jwks`.
 """
 
-import hashlib
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -77,7 +76,7 @@ class Verifier:
         text = token.reveal()
         if len(text) > MAX_TOKEN:
             raise InvalidToken(f"The token is longer than {MAX_TOKEN} characters.")
-        digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()
+        digest = token.digest
         known = self._verified.get(digest)
         if known is not None and self._clock() < known.until:
             self._verified.move_to_end(digest)

@@ -141,7 +141,17 @@ def _sealed(event: Event) -> tuple[bytes, str]:
 
 
 def kept(values: Mapping[str, Any]) -> Json:
-    """The members of a new event as they may be kept: texts cleaned. Raises `InvalidRequest` for what no event has."""
+    """The members of a new event as they may be kept: as `cleaned`, and of a known kind. Raises `InvalidRequest`."""
+    members = cleaned(values)
+    members["kind"] = _kind(members.get("kind"))
+    return members
+
+
+def cleaned(values: Mapping[str, Any]) -> Json:
+    """Some members of an event as they may be kept, without those that are None; all that is text is `clean`.
+
+    Raises `InvalidRequest` for what no event has.
+    """
     members: Json = {}
     for name, value in values.items():
         if value is None and name in _TYPES:
@@ -151,7 +161,7 @@ def kept(values: Mapping[str, Any]) -> Json:
         elif type(value) is not str or len(value) > MAX_TEXT or not value.isascii() or "eyJ" in value:
             value = _text(name, value)
         members[name] = value
-    return {**members, "kind": _kind(members.get("kind"))}
+    return members
 
 
 def _text(name: str, value: Any) -> str:

@@ -7,15 +7,13 @@ the call. `durable` (and `commit`) return after that: a decision that allows a s
 import asyncio
 import atexit
 import logging
-import threading
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from functools import partial
+from functools import lru_cache, partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from stead.identity.audit.chain import open_chain
-from stead.identity.audit.event import Kind, actors, chained, kept
+from stead.identity.audit.event import Kind, actors, chained, cleaned, kept
 from stead.identity.audit.segments import MAX_SEGMENT
 from stead.identity.audit.writer import Writer
 from stead.identity.clock import Clock, system_clock
@@ -25,12 +23,13 @@ from stead.identity.values import Arrival, Grant, Principal, current_arrival
 
 UNTOLD = "0" * 16
 """The hop of an event that could not be told."""
+BEARERS = 1024
+"""Bearers of whom it is remembered what an event keeps of them: they call more than once."""
 _log = logging.getLogger(__name__)
 _CLAIMS = ("iss", "sub", "name", "aud", "scope", "jti", "cnf")
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(NamedTuple):
     """An event on its way into the chain: its number there, when it was, and what tells the rest when it is written."""
 
     seq: int
@@ -51,8 +50,6 @@ class Journal:
         self.instance = instance
         self._clock = clock
         self._file = open_chain(folder, instance)
-        self._seq = self._file.seq
-        self._lock = threading.Lock()
         self._writer = Writer(self._file, self._sealed, name=f"audit-{instance}", max_size=max_size)
         atexit.register(self.close)
 
@@ -86,12 +83,7 @@ class Journal:
         return self._enter(lambda: members)
 
     def _enter(self, tell: Callable[[], Json]) -> Entry:
-        with self._lock:
-            self._writer.refuse_if_useless()
-            self._seq += 1
-            entry = Entry(self._seq, round(self._clock(), 6), tell)
-            self._writer.queue(entry)
-        return entry
+        return self._writer.queue(lambda seq: Entry(seq, round(self._clock(), 6), tell))
 
     async def commit(self, **values: Any) -> Entry:
         """Appends, and returns when the event is on disk. Raises `AuditUnavailable` when it cannot be."""
@@ -106,7 +98,7 @@ class Journal:
 
     def flush(self, timeout: float | None = 10.0) -> None:
         """Blocks until everything appended so far is on disk. For code outside an event loop."""
-        self._writer.written(self._seq).result(timeout)
+        self._writer.written().result(timeout)
 
     def close(self) -> None:
         """Writes what is queued and gives the chain up. Idempotent."""
@@ -226,13 +218,14 @@ def _lineage(parent: Arrival, *, service: bool) -> Json:
 def _arrived(arrival: Arrival, principal: Principal, said: Json) -> Json:
     caller = principal.client_id if principal.actor is None else principal.actor.subject
     about = {"kind": Kind.INGRESS, "hop": arrival.hop, "trace": arrival.trace, "caller": caller}
-    return kept({**about, **said, **_verified(principal)})
+    return {**kept({**about, **said}), **_verified(principal)}
 
 
+@lru_cache(maxsize=BEARERS)
 def _verified(principal: Principal) -> Json:
     """What an event keeps of a token that was verified. A service hop knows no person, whatever its token may say."""
     service = principal.is_service
-    return {
+    verified = {
         "name": None if service else _text(principal.claims.get("name")),
         "iss": principal.issuer,
         "sub": principal.subject,
@@ -246,6 +239,7 @@ def _verified(principal: Principal) -> Json:
         "chain_from": None if service or principal.actor is None else principal.chain_from,
         "cnf": None if principal.confirmation is None else str(principal.confirmation),
     }
+    return cleaned(verified)
 
 
 def _told(claims: Mapping[str, Any], *, service: bool) -> Json:

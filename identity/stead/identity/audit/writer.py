@@ -7,7 +7,7 @@ import logging
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
-from typing import Generic, Protocol, TypeVar
+from typing import Generic, TypeVar
 
 from stead.identity.audit.chain import ChainFile
 from stead.identity.audit.errors import AuditUnavailable
@@ -23,14 +23,7 @@ _RETRY = 0.5
 _log = logging.getLogger(__name__)
 
 
-class Numbered(Protocol):
-    """What is written: known here by its number alone."""
-
-    @property
-    def seq(self) -> int: ...
-
-
-E = TypeVar("E", bound=Numbered)
+E = TypeVar("E")
 
 Seal = Callable[[Sequence[E], str], tuple[list[bytes], str]]
 """From a group and the hash before it to its lines and the new hash. Raises nothing."""
@@ -54,26 +47,26 @@ class Writer(Generic[E]):
         self._thread: threading.Thread | None = None
         self._closed = False
 
-    def refuse_if_useless(self) -> None:
-        """Raises `AuditUnavailable` when a further event would be lost, or would wait for ever."""
-        if self._closed:
-            raise AuditUnavailable("The audit journal is closed.")
-        if len(self._pending) + len(self._sealed) >= MAX_BACKLOG:
-            raise AuditUnavailable("The audit journal cannot be written.", hint="Look at the disk's free space.")
+    def queue(self, numbered: Callable[[int], E]) -> E:
+        """Takes the event that is made with the next number, and gives it back.
 
-    def queue(self, event: E) -> None:
-        """Takes an event. The caller gives them in the order of `seq`."""
+        Raises `AuditUnavailable` when a further event would be lost, or would wait for ever.
+        """
         with self._wake:
+            self._refuse_if_useless()
+            event = numbered(self._queued + 1)
+            self._queued += 1
             self._pending.append(event)
-            self._queued = event.seq
             if len(self._pending) == 1:
                 self._start()
                 self._wake.notify_all()
+        return event
 
-    def written(self, seq: int) -> Future[None]:
-        """Done when event `seq` is on disk; `AuditUnavailable` when it could not be put there."""
+    def written(self, seq: int | None = None) -> Future[None]:
+        """Done when event `seq` (else the newest) is on disk; `AuditUnavailable` when it could not be put there."""
         future: Future[None] = Future()
         with self._wake:
+            seq = self._queued if seq is None else seq
             if seq <= self._durable:
                 future.set_result(None)
             elif self._closed:
@@ -98,6 +91,12 @@ class Writer(Generic[E]):
         if self._thread is not None:
             self._thread.join()
         self._file.close()
+
+    def _refuse_if_useless(self) -> None:
+        if self._closed:
+            raise AuditUnavailable("The audit journal is closed.")
+        if len(self._pending) + len(self._sealed) >= MAX_BACKLOG:
+            raise AuditUnavailable("The audit journal cannot be written.", hint="Look at the disk's free space.")
 
     def _start(self) -> None:
         if self._thread is None:
