@@ -5,7 +5,7 @@ import json
 import secrets
 import socket
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -14,10 +14,10 @@ import pytest
 from joserfc import jwt
 from joserfc.jwk import ECKey
 
-from stead.identity.connections import connected
+from stead.identity.connections import Connections, connected
 from stead.identity.driver import drive
 from stead.identity.egress import Target
-from stead.identity.errors import ConfigurationError, IdentityError
+from stead.identity.errors import ConfigurationError, GrantRefused
 from stead.identity.flows.client_assertion import ClientIdentity
 from stead.identity.flows.discovery import Metadata
 from stead.identity.flows.id_jag import Domain, across
@@ -34,6 +34,7 @@ from stead.identity.server import (
     ServerSettings,
     seed,
 )
+from stead.identity.server.clients import SERVICE
 from stead.identity.server.seeding import SeedPerson, public_jwks
 from stead.identity.settings import Settings
 from stead.identity.trust import TrustedIssuer
@@ -107,10 +108,14 @@ def company_seed(home: Home, url: str) -> Seed:
 
 def partner_seed(home: Home) -> Seed:
     guest = SeedPerson("guest-1", "guest-1", "Alice of FinPort", secrets.token_hex(8), ("guest",))
-    clients = tuple(SeedClient(name, name, home.key(name), grants=(ASSERTION,)) for name in ("finport", "other"))
+    clients = tuple(
+        SeedClient(name, name, home.key(name), grants=(ASSERTION, SERVICE)) for name in ("finport", "other")
+    )
     barred = SeedClient("barred", "barred", home.key("barred"))
-    audience = SeedAudience(API, "Deals", {"deals:read": ("guest",), "deals:close": ("partner",)}, "deals-service")
+    scopes = {"deals:read": ("guest",), "deals:close": ("partner",), "rates:read": ()}
+    audience = SeedAudience(API, "Deals", scopes, "deals-service")
     edges = tuple(SeedEdge(name, API, ("deals:read", "deals:close"), "obo") for name in ("finport", "other", "barred"))
+    edges = (*edges, SeedEdge("finport", API, ("rates:read",), "s2s"))
     service = SeedClient("deals-service", "Deals", home.key("deals-service"))
     return Seed((guest,), (*clients, barred, service), (audience,), edges)
 
@@ -222,7 +227,8 @@ async def test_the_flow_takes_both_legs_by_itself(domains: Domains) -> None:
     assert claims_of(tokens.access_token.reveal())["iss"] == domains.partner.url
 
 
-async def test_a_workload_gets_there_by_its_settings_alone(domains: Domains) -> None:
+@asynccontextmanager
+async def broker_by_settings(domains: Domains) -> AsyncIterator[Connections]:
     company, partner = domains.company.issuer, domains.partner
     # The partner knows the broker by another name and another key, as partners do.
     away, home = partner.home.key("finport"), company.home
@@ -235,6 +241,12 @@ async def test_a_workload_gets_there_by_its_settings_alone(domains: Domains) -> 
 
     client = ClientIdentity("broker", home.key("broker"), company.url)
     async with connected(client, home.key("proof"), settings, company.clock, client_of) as connections:
+        yield connections
+
+
+async def test_a_workload_gets_there_by_its_settings_alone(domains: Domains) -> None:
+    company, partner = domains.company.issuer, domains.partner
+    async with broker_by_settings(domains) as connections:
 
         async def keys(url: str) -> bytes:
             return (await connections.bare.get(url)).content
@@ -244,10 +256,23 @@ async def test_a_workload_gets_there_by_its_settings_alone(domains: Domains) -> 
         target = Target(API, scopes=("read",), grant=Grant.OBO)
         token = claims_of((await connections.tokens.obtain(target, principal)).reveal())
         again = await connections.tokens.obtain(target, principal)
-        with pytest.raises(IdentityError):
-            await connections.tokens.obtain(replace(target, grant=Grant.S2S), None)
     assert (token["iss"], token["sub"], token["act"]) == (partner.url, "guest-1", {"sub": "finport"})
     assert claims_of(again.reveal())["jti"] == token["jti"]
+
+
+async def test_a_workload_as_itself_needs_no_grant_over_there(domains: Domains) -> None:
+    async with broker_by_settings(domains) as connections:
+        target = Target(API, scopes=("rates:read",), grant=Grant.S2S)
+        token = claims_of((await connections.tokens.obtain(target, None)).reveal())
+    assert (token["iss"], token["sub"], token["aud"]) == (domains.partner.url, "finport", API)
+    assert "act" not in token
+
+
+async def test_a_refusal_names_the_server_that_refused(domains: Domains) -> None:
+    async with broker_by_settings(domains) as connections:
+        target = Target(API, scopes=("deals:read",), grant=Grant.S2S)
+        with pytest.raises(GrantRefused, match=r"^partner refused deals:read for finport"):
+            await connections.tokens.obtain(target, None)
 
 
 @pytest.mark.parametrize("entry", [{"dialect": "id-jag"}, {"resources": [API]}], ids=str)

@@ -79,7 +79,7 @@ class Hops:
                 with telemetry.within(EXCHANGE_SPAN):
                     token = await tokens.obtain(target, principal)
             except IdentityError as refused:
-                record(claims=asked_claims(target, principal, tokens.client), error=refused)
+                record(claims=asked_claims(target, principal, tokens.known_as(target)), error=refused)
                 raise
             claims = recorded_claims(target, principal, tokens.client, token, tokens.issuer)
             entry = record(claims=claims)

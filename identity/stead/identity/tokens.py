@@ -104,10 +104,11 @@ class Tokens:
             )
 
     async def _s2s(self, target: Target) -> AccessToken:
-        client = self._client_for(target)
+        client = self._proving(self.known_as(target), target)
+        self._require_confidential(client.issuer)
         key = ExchangeKey(
-            self.client.issuer,
-            self.client.client_id,
+            client.issuer,
+            client.client_id,
             None,
             target.audience,
             frozenset(target.scopes),
@@ -118,11 +119,11 @@ class Tokens:
             flow = as_itself(self._spoken(target).dialect, self._asked(target, client, metadata))
             return await self._driven(flow, client)
 
-        return await self._held(key, request, target, self.client.client_id)
+        return await self._held(key, request, target, client.client_id)
 
     async def _obo(self, target: Target, principal: Principal) -> AccessToken:
         subject_token = _subject_token(principal)
-        client = self._client_for(target, principal)
+        client = self._proving(self.client, target, principal)
         key = self._key(target, principal, client)
 
         async def request(metadata: Metadata) -> TokenSet:
@@ -164,12 +165,16 @@ class Tokens:
         metadata = await self._providers.metadata(issuer.issuer)
         return Domain(ours if client.proof_key is None else ours.proving(client.proof_key), metadata)
 
-    def _client_for(self, target: Target, principal: Principal | None = None) -> ClientIdentity:
-        """Ourselves, proving a key where the token has to be bound to it. What came in bound goes on bound."""
+    def known_as(self, target: Target) -> ClientIdentity:
+        """Ourselves, as the issuer of the target's tokens knows us."""
+        return self._domains[target.audience][1] if target.audience in self._domains else self.client
+
+    def _proving(self, client: ClientIdentity, target: Target, principal: Principal | None = None) -> ClientIdentity:
+        """`client`, proving a key where the token has to be bound to it. What came in bound goes on bound."""
         came_bound = principal is not None and principal.confirmation is not None
         wanted = came_bound or is_wanted(self._binding, effects=target.effects)
         can = self._spoken(target).binds
-        return self.client.proving(self._proof_key) if wanted and can and self._proof_key else self.client
+        return client.proving(self._proof_key) if wanted and can and self._proof_key else client
 
     def _bound_to(self, client: ClientIdentity) -> str | None:
         """With a renewed certificate other tokens are needed than with the one before."""
@@ -210,7 +215,7 @@ class Tokens:
         self, key: ExchangeKey, request: Callable[[Metadata], Awaitable[TokenSet]], target: Target, whose: str
     ) -> AccessToken:
         async def obtain() -> TokenSet:
-            metadata = await self._providers.metadata(self.client.issuer)
+            metadata = await self._providers.metadata(key.issuer)
             try:
                 return await request(metadata)
             except ProviderUnavailable:
@@ -243,8 +248,9 @@ def _subject_token(principal: Principal) -> AccessToken:
 
 
 def _explained(refused: IdentityError, metadata: Metadata, target: Target, whose: str) -> IdentityError:
-    name = metadata.document.get("organization_name")
-    issuer = name if isinstance(name, str) and name.isprintable() and len(name) <= 64 else host(metadata.issuer)
+    sender = refused.details.get("issuer", metadata.issuer)
+    name = metadata.document.get("organization_name") if sender == metadata.issuer else None
+    issuer = name if isinstance(name, str) and name.isprintable() and len(name) <= 64 else host(sender)
     description = f"{issuer} refused {' '.join(target.scopes) or target.audience} for {whose}: {refused.description}"
     return type(refused)(description, hint=refused.hint, debug=refused.debug, **refused.details)
 

@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Literal
 
-from stead.identity.errors import ConfigurationError
 from stead.identity.flows import client_credentials, entra, id_jag, refresh, token_exchange
 from stead.identity.flows.client_assertion import ClientIdentity
 from stead.identity.flows.discovery import Metadata
@@ -25,7 +24,8 @@ class Asked:
     """Whose token, for whom, with what. `audience` and `scopes` are as the issuer calls them.
 
     `subject_token` is absent for a service's own token; `txn` is for issuers that bind tokens to one task; `there` is
-    the other domain, for `id-jag`, while `client` and `metadata` are ours at home.
+    the other domain, for `id-jag`, while `client` and `metadata` are ours at home. A service as itself needs nobody's
+    grant: it asks over there alone.
     """
 
     client: ClientIdentity
@@ -45,9 +45,7 @@ def on_behalf_of(dialect: Dialect, asked: Asked) -> Flow[TokenSet]:
 
 
 def as_itself(dialect: Dialect, asked: Asked) -> Flow[TokenSet]:
-    """A service's own token. Raises the `GrantRefused` family, `ConfigurationError` for one of another domain."""
-    if dialect == "id-jag":
-        raise ConfigurationError("A call into another domain is made for a person.", hint="Make it a hop by obo.")
+    """A service's own token; of another domain it is the client there. Raises the `GrantRefused` family."""
     if dialect == "entra":
         return entra.as_itself(asked.client, asked.metadata, audience=asked.audience, now=asked.now)
     return client_credentials.s2s(
