@@ -43,6 +43,7 @@ MEANINGS: Mapping[str, str] = {
     "issuers.dialect": "How it is asked for the next hop's token: `rfc8693`, `entra`; `id-jag` for another domain's.",
     "issuers.resources": "With `id-jag`: the services in that domain, whose tokens are obtained there.",
     "issuers.target_by": "The parameter that names a token's target: `resource`, `audience`, or none (`scope`).",
+    "issuers.backchannel_logout": "Whether services take its logout tokens, at `/backchannel-logout`.",
     "issuers.client_auth": "How workloads prove themselves there; `certificate_jwt` is by an RSA certificate.",
     "issuers.clients": "By workload: its `client_id` there, and `client_auth` and `client_secret_file` if they differ.",
     "issuers.clients.client_id": "What the workload is called there; its own name when not set.",

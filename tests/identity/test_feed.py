@@ -57,6 +57,7 @@ def test_a_person_s_tokens_end_by_the_moment_they_were_issued() -> None:
     revoked = Revoked(subjects={"alice": NOW})
     assert revoked.covers(bearer(sid="s-9"))
     assert revoked.covers(bearer(subject="pairwise", sub="alice"))
+    assert revoked.ends_session("s-9", ("alice",), NOW + 0.9)
     assert not revoked.covers(bearer(iat=NOW + 1))
     assert not revoked.covers(bearer(subject="bob"))
 

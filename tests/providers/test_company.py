@@ -1,9 +1,13 @@
 """FinPort on npm's oidc-provider, with a token exchange of the test's own writing: by `stead.yaml` alone."""
 
+import asyncio
 import json
+import re
+import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
+from urllib.parse import urljoin
 
 import httpx
 import pytest
@@ -13,9 +17,15 @@ from joserfc.jwk import ECKey
 from stead.demo.cli.browser import Browser
 from stead.demo.network.addresses import network_of
 from stead.demo.network.providers import corporate_seed
+from stead.identity.driver import drive
+from stead.identity.egress import Target, shown
+from stead.identity.flows import begin, redeem, validate_callback
+from stead.identity.flows.client_assertion import ClientIdentity
 from stead.identity.home import Home, public_jwk
 from stead.identity.samples import PERSONS
 from stead.identity.server import CODE, Seed, SeedClient
+from stead.identity.values import AccessToken, Grant
+from stead.identity.workload import Workload
 from tests.journeys.finport import start_network, stop_network
 from tests.providers.conftest import Elsewhere
 from tests.providers.oidc_provider import available, free_issuer, oidc_provider, walk
@@ -34,7 +44,8 @@ async def elsewhere(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[E
     home, issuer = Home(folder / "home"), free_issuer("127.0.0.15")
     network = network_of(home)
     told = company(corporate_seed(home, network, issuer), issuer)
-    (home.path / "stead.yaml").write_text(yaml.safe_dump({"issuer": issuer}))
+    settings = {"issuer": issuer, "issuers": [{"issuer": issuer, "backchannel_logout": True}]}
+    (home.path / "stead.yaml").write_text(yaml.safe_dump(settings))
     async with oidc_provider("company.mjs", told, folder / "company.log"):
         finport = start_network(home.path)
         try:
@@ -64,11 +75,13 @@ def company(seed: Seed, issuer: str) -> dict[str, Any]:
 def client_of(client: SeedClient) -> dict[str, Any]:
     assert client.key is not None
     signing_in = ["authorization_code", "refresh_token"] if CODE in client.grants else []
+    door = {"backchannel_logout_uri": urljoin(client.redirect_uris[0], "/backchannel-logout")} if signing_in else {}
     return {
         "client_id": client.client_id,
         "jwks": {"keys": [public_jwk(client.key)]},
         "redirect_uris": list(client.redirect_uris),
         "grant_types": [*signing_in, "client_credentials", EXCHANGE],
+        **door,
     }
 
 
@@ -131,3 +144,55 @@ async def test_a_call_with_effects_goes_by_a_token_that_it_bound_to_our_key(else
         hops = (await tab.http.get(f"{tab.web}/tasks/{task['id']}/trail")).json()["trail"]["hops"]
     (bound,) = [hop for hop in hops if hop["resource"] == "transfer.send"]
     assert str(bound["cnf"]).startswith("jkt:")
+
+
+async def test_whoever_signs_out_at_the_provider_is_signed_out_of_the_network_within_seconds(
+    elsewhere: Elsewhere,
+) -> None:
+    """The provider posts a real logout token: the page's session ends, and so do the tokens at every hop."""
+    async with signed_in(elsewhere, "alice") as tab, signed_in(elsewhere, "bob") as bystander:
+        tokens = await tokens_of(elsewhere, tab.http)
+        assert await asyncio.gather(*(taken(elsewhere, name, token) for name, token in tokens.items())) == [True, True]
+        await sign_out(elsewhere.issuer, tab.http)
+        async with asyncio.timeout(5):
+            while any([await taken(elsewhere, name, token) for name, token in tokens.items()]):
+                await asyncio.sleep(0.1)
+        assert (await tab.http.get(f"{tab.web}/session")).status_code == 401
+        assert (await bystander.http.get(f"{tab.web}/session")).status_code == 200
+
+
+async def tokens_of(elsewhere: Elsewhere, browser: httpx.AsyncClient) -> dict[str, AccessToken]:
+    """What the web and the broker hold of the browser's login: for the broker, and for the Portfolio agent."""
+    home, urls = elsewhere.finport.home, elsewhere.finport.urls
+    async with (
+        Workload.open("broker", home=home) as broker,
+        httpx.AsyncClient(trust_env=False, timeout=20) as http,
+    ):
+        web = ClientIdentity("finport-web", home.key("finport-web"), elsewhere.issuer)
+        metadata, back = await broker.metadata(), f"{urls['web']}/callback"
+        pending = begin(web, metadata, redirect_uri=back, scopes=("openid", "broker:ask"), resources=(urls["broker"],))
+        place = pending.url
+        while not place.startswith(back):
+            place = urljoin(place, (await browser.get(place)).headers["location"])
+        code = validate_callback(pending, httpx.URL(place).params.multi_items())
+        flow = redeem(web, metadata, pending, code, now=time.time(), resource=urls["broker"])
+        first = (await drive(flow, http)).access_token
+        principal = await broker.verifier.verify(first)
+        portfolio = urls["agents"]["portfolio"]
+        second = await broker.exchange(Target(portfolio, ("portfolio:read",), Grant.OBO), principal)
+    return {urls["broker"]: first, portfolio: second}
+
+
+async def taken(elsewhere: Elsewhere, service: str, token: AccessToken) -> bool:
+    ask = {"jsonrpc": "2.0", "id": 1, "method": "ListTasks", "params": {}}
+    headers = {**shown(token, "POST", f"{service}/a2a"), "a2a-version": "1.0"}
+    async with httpx.AsyncClient(trust_env=False) as http:
+        return (await http.post(f"{service}/a2a", json=ask, headers=headers)).status_code == 200
+
+
+async def sign_out(issuer: str, browser: httpx.AsyncClient) -> None:
+    page = await browser.get(f"{issuer}/session/end")
+    secret = re.search(r'name="xsrf" value="([^"]+)"', page.text)
+    assert secret, page.text
+    done = await browser.post(f"{issuer}/session/end/confirm", data={"xsrf": secret[1], "logout": "yes"})
+    assert done.status_code < 400, done.text

@@ -15,6 +15,7 @@ from stead.identity.ingress import Describe, Ingress
 from stead.identity.metadata import Ready, health_routes, jwks_route, protected_resource
 from stead.identity.policy import Policy, narrowed
 from stead.identity.replies import Protocol, ProtocolOf, protocol_of
+from stead.identity.signals.doors import with_doors
 from stead.identity.types import ASGIApp, Receive, Scope, Send
 from stead.identity.verifier import Verifier
 
@@ -68,7 +69,7 @@ def front(
     opened = [metadata, keys, *health_routes(_readiness(workload, ready)), *routes]
     pages = _Pages(opened, ingress)
     guarded = EdgeGuard(pages, max_body=max_body, protocol=_by_page(pages, protocol_of(protocol)))
-    return _Living(workload, guarded, ingress)
+    return _Living(workload, with_doors(guarded, workload), ingress)
 
 
 def _proofs(binding: Binding) -> Mapping[str, Any]:

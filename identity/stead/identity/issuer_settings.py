@@ -131,6 +131,7 @@ class IssuerSettings(Strict):
     dialect: Dialect = "rfc8693"
     resources: tuple[str, ...] = ()
     target_by: TargetBy = "resource"
+    backchannel_logout: bool = False
     client_auth: ClientAuth = "private_key_jwt"
     clients: Mapping[str, ClientSettings] = {}
 

@@ -133,6 +133,11 @@ class Settings(BaseSettings):
         return tuple(each for each in self.issuers if each.dialect != "id-jag" and each.issuer != self.bank)
 
     @property
+    def telling(self) -> tuple[IssuerSettings, ...]:
+        """The issuers that may tell services of this network who signed out."""
+        return tuple(each for each in self.issuers if each.backchannel_logout)
+
+    @property
     def domains(self) -> Mapping[str, IssuerSettings]:
         """By resource, the issuer of another domain that gives its tokens."""
         return {resource: each for each in self.issuers for resource in each.resources}

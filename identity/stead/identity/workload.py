@@ -14,7 +14,7 @@ from joserfc.jwk import ECKey
 from stead.identity.audit.journal import Journal
 from stead.identity.audit.ship import Shipper
 from stead.identity.chains import Chains
-from stead.identity.clock import Clock, system_clock
+from stead.identity.clock import SKEW, Clock, system_clock
 from stead.identity.confirmation import JKT, X5T
 from stead.identity.connections import Connections, connected
 from stead.identity.driver import drive, fetch
@@ -34,6 +34,7 @@ from stead.identity.replay import SharedReplays
 from stead.identity.settings import Settings
 from stead.identity.signals.follower import Follower
 from stead.identity.signals.hearing import Hearing
+from stead.identity.signals.notebook import Notebook
 from stead.identity.signals.revoked import Revoked
 from stead.identity.telemetry import OFF
 from stead.identity.telemetry.sdk import telemetry
@@ -83,7 +84,12 @@ class Workload:
         self.telemetry = OFF
         self._hops = Hops(self.journal, lambda: self._at_work.tokens, lambda: self.telemetry, self._receipt)
         self._connections: Connections | None = None
-        self.hearing = Hearing(self._follower, self._forget_revoked)
+        self.hearing = Hearing(
+            self._follower,
+            self._forget_revoked,
+            kept={each.issuer: each.max_lifetime + SKEW for each in settings.telling},
+            open_notebook=lambda: Notebook(home.database("signed-out"), clock),
+        )
         self._entered = 0
         self._stack = AsyncExitStack()
 
@@ -166,7 +172,7 @@ class Workload:
         """What completes chains by hop receipts; None where every issuer that is trusted keeps the chain itself."""
         if all(issuer.receipts == "off" for issuer in verifier.issuers):
             return None
-        return Chains(verifier.issuers, self.url, self._fetch, self.clock)
+        return Chains(verifier.issuers, self.url, self.fetch, self.clock)
 
     def verifier_for(self, issuers: Sequence[TrustedIssuer]) -> Verifier:
         """Checks tokens for this workload that come from other issuers than it trusts by default."""
@@ -175,7 +181,7 @@ class Workload:
         return Verifier(
             issuers,
             self.url,
-            self._fetch,
+            self.fetch,
             self.clock,
             replays=self._replays,
             nonces=self._nonces,
@@ -194,15 +200,16 @@ class Workload:
         async def about_the_issuer() -> Mapping[str, Any]:
             return (await self.metadata()).document
 
-        origins = published(lambda client_id: _recorded_url(self.home, client_id), self._fetch)
-        return WorkloadKeys((registered(about_the_issuer, self._fetch), kept(self.home), origins), self.clock)
+        origins = published(lambda client_id: _recorded_url(self.home, client_id), self.fetch)
+        return WorkloadKeys((registered(about_the_issuer, self.fetch), kept(self.home), origins), self.clock)
 
     @cached_property
     def _nonces(self) -> Nonces | None:
         secret = self.home.secret(f"{self.name}-nonces") if self.settings.dpop_nonce else None
         return None if secret is None else Nonces(secret, self.clock)
 
-    async def _fetch(self, url: str) -> bytes:
+    async def fetch(self, url: str) -> bytes:
+        """A public document. Raises `ProviderUnavailable`."""
         return await fetch(url, self.bare, timeout=self.settings.timeouts.provider)
 
     async def __aenter__(self) -> Self:
@@ -232,7 +239,7 @@ class Workload:
             self._stack = stack.pop_all()
 
     def _follower(self, issuer: str, told: Callable[[str, Revoked], None]) -> Follower:
-        return Follower(issuer, metadata=self.metadata, run=self.run, fetch=self._fetch, clock=self.clock, told=told)
+        return Follower(issuer, metadata=self.metadata, run=self.run, fetch=self.fetch, clock=self.clock, told=told)
 
     def _forget_revoked(self, issuer: str, revoked: Revoked) -> None:
         self._at_work.tokens.exchanges.forget_revoked(issuer, revoked.covers_login)

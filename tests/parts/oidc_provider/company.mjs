@@ -36,6 +36,8 @@ const provider = new Provider(told.issuer, {
   claims: { openid: ['sub'], profile: ['name'] },
   conformIdTokenClaims: false,
   issueRefreshToken: async () => true,
+  // Its own dispatcher posts to no loopback address, which is where everybody here is.
+  fetch: (url, { dispatcher, ...options }) => globalThis.fetch(url, options),
   findAccount: async (_ctx, id) =>
     id in told.people ? { accountId: id, claims: async () => ({ sub: id, name: told.people[id].name }) } : undefined,
   extraTokenClaims: async (_ctx, token) =>
@@ -54,6 +56,7 @@ const provider = new Provider(told.issuer, {
   },
   features: {
     devInteractions: { enabled: true },
+    backchannelLogout: { enabled: true },
     clientCredentials: { enabled: true },
     dPoP: { enabled: true },
     pushedAuthorizationRequests: { enabled: true },

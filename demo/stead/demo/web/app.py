@@ -19,6 +19,7 @@ from stead.demo.web.site import Site
 from stead.demo.web.views import Views, failing
 from stead.identity.errors import IdentityError
 from stead.identity.metadata import health_routes
+from stead.identity.signals.doors import with_doors
 from stead.identity.types import ASGIApp
 from stead.identity.workload import Workload
 
@@ -40,7 +41,8 @@ def web_app(workload: Workload) -> ASGIApp:
     handlers = {IdentityError: _refused, HTTPException: _not_here, Exception: _failed}
     app = Starlette(routes=_routes(Doors(site), Views(site)), lifespan=lifespan, exception_handlers=handlers)
     issuer = urlsplit(site.provider.issuer)
-    return Protected(app, origin=workload.url, form_origins=(f"{issuer.scheme}://{issuer.netloc}",))
+    protected = Protected(app, origin=workload.url, form_origins=(f"{issuer.scheme}://{issuer.netloc}",))
+    return with_doors(protected, workload, lambda _: site.provider.client.client_id)
 
 
 def _routes(doors: Doors, views: Views) -> list[Route | Mount]:

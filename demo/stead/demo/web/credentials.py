@@ -11,6 +11,7 @@ from stead.demo.web.provider import Provider
 from stead.demo.web.session import Session
 from stead.identity.errors import InvalidGrant, InvalidScope, InvalidToken
 from stead.identity.flows.wire import TokenSet
+from stead.identity.peek import peek_claims
 from stead.identity.values import AccessToken, RefreshToken
 from stead.identity.vault import Vault
 from stead.identity.workload import Workload
@@ -75,7 +76,8 @@ class Credentials:
             return None
         entry = json.loads(stored)
         token = self._workload.bound(AccessToken(entry["token"]))
-        if not self._workload.can_show(token):
+        is_over = self._workload.hearing.covers(session.issuer, peek_claims(token))
+        if is_over or not self._workload.can_show(token):
             return None
         return token, entry["ends"], frozenset(entry["scope"].split())
 

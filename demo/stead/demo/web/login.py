@@ -69,7 +69,10 @@ class Login:
         tokens = await self._workload.run(flow)
         described = self._workload.settings.described(self._provider.issuer)
         subject, name = _person(tokens.id_token or {}, described.subject)
-        new_cookie, session = self._sessions.begin(self._provider.issuer, subject, name)
+        sid = (tokens.id_token or {}).get("sid")
+        new_cookie, session = self._sessions.begin(
+            self._provider.issuer, subject, name, sid if isinstance(sid, str) else None
+        )
         self._credentials.keep(
             session, tokens, next(iter(self._provider.resources), self._workload.home.network.broker)
         )

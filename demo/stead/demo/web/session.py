@@ -24,7 +24,7 @@ _SEEN_EVERY = 60.0
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS sessions (
     key TEXT PRIMARY KEY, issuer TEXT NOT NULL, subject TEXT NOT NULL, name TEXT NOT NULL,
-    ends REAL NOT NULL, seen REAL NOT NULL
+    ends REAL NOT NULL, seen REAL NOT NULL, sid TEXT, begun REAL NOT NULL DEFAULT 0
 );
 CREATE TABLE IF NOT EXISTS logins (key TEXT PRIMARY KEY, ends REAL NOT NULL);
 CREATE TABLE IF NOT EXISTS asked (
@@ -32,6 +32,8 @@ CREATE TABLE IF NOT EXISTS asked (
     PRIMARY KEY (session, message)
 );
 """
+
+_Row = tuple[str, str, str, str, float, float, str | None, float]
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +45,9 @@ class Session:
     subject: str
     name: str
     csrf: str
+    sid: str | None = None
+    """What the provider calls its own session, by which it may say that it has ended."""
+    begun: float = 0.0
 
     @property
     def owner(self) -> str:
@@ -59,6 +64,7 @@ class Sessions:
         self._database = sqlite3.connect(path, timeout=10, isolation_level=None, check_same_thread=False)
         self._database.execute("PRAGMA journal_mode = WAL")
         self._database.executescript(_SCHEMA)
+        self._add_columns()
 
     def begin_login(self) -> str:
         """The cookie of a browser that goes to the provider; it must come back with it."""
@@ -71,11 +77,11 @@ class Sessions:
         row = self._database.execute("DELETE FROM logins WHERE key = ? RETURNING ends", (digest(cookie),)).fetchone()
         return row is not None and row[0] > self._clock()
 
-    def begin(self, issuer: str, subject: str, name: str) -> tuple[str, Session]:
+    def begin(self, issuer: str, subject: str, name: str, sid: str | None = None) -> tuple[str, Session]:
         """A new session and its cookie: always a new one, whatever the browser held before the login."""
         cookie, now = secrets.token_urlsafe(32), self._clock()
-        row = (digest(cookie), issuer, subject, name, now + LONGEST, now)
-        self._database.execute("INSERT INTO sessions VALUES (?, ?, ?, ?, ?, ?)", row)
+        row = (digest(cookie), issuer, subject, name, now + LONGEST, now, sid, now)
+        self._database.execute("INSERT INTO sessions VALUES (?, ?, ?, ?, ?, ?, ?, ?)", row)
         return cookie, self._session(row)
 
     def find(self, cookie: str | None) -> Session | None:
@@ -109,6 +115,11 @@ class Sessions:
             (self._clock(), MOST_LOGINS),
         ).fetchall()
         return [row[0] for row in rows]
+
+    def of(self, issuer: str) -> list[Session]:
+        """The sessions of people who signed in at that issuer."""
+        rows = self._database.execute("SELECT * FROM sessions WHERE issuer = ?", (issuer,)).fetchall()
+        return [self._session(row) for row in rows]
 
     def sweep(self) -> list[Session]:
         """Ends the sessions that are over, and returns them: their secrets must go too."""
@@ -160,12 +171,19 @@ class Sessions:
         """Closes the file."""
         self._database.close()
 
-    def _over(self, row: tuple[str, str, str, str, float, float]) -> bool:
+    def _add_columns(self) -> None:
+        """To a file from before sessions had them."""
+        known = {row[1] for row in self._database.execute("PRAGMA table_info(sessions)")}
+        for name, kind in (("sid", "TEXT"), ("begun", "REAL NOT NULL DEFAULT 0")):
+            if name not in known:
+                self._database.execute(f"ALTER TABLE sessions ADD COLUMN {name} {kind}")
+
+    def _over(self, row: _Row) -> bool:
         now = self._clock()
         return row[4] <= now or row[5] + IDLE <= now
 
-    def _session(self, row: tuple[str, str, str, str, float, float]) -> Session:
-        return Session(*row[:4], csrf=self._csrf(row[0]))
+    def _session(self, row: _Row) -> Session:
+        return Session(*row[:4], csrf=self._csrf(row[0]), sid=row[6], begun=row[7])
 
     def _csrf(self, key: str) -> str:
         return hmac.new(self._secret, f"csrf|{key}".encode(), hashlib.sha256).hexdigest()

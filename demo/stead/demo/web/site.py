@@ -10,6 +10,7 @@ from stead.demo.web.broker import Broker
 from stead.demo.web.cheats import Cheating
 from stead.demo.web.credentials import Credentials
 from stead.demo.web.directory import Directory
+from stead.demo.web.endings import Endings
 from stead.demo.web.following import Following
 from stead.demo.web.login import Login
 from stead.demo.web.pages import Person, turn_json
@@ -39,6 +40,7 @@ class Site:
         self.login = Login(workload, self.provider, self.sessions, self.vault, self.credentials)
         self.broker = Broker(workload, self.credentials)
         self.following = Following(self.broker, self.sessions, self.show)
+        self.endings = Endings(workload.hearing, self.sessions, self.credentials, self.following, workload.clock)
         self.cheating = Cheating(workload, self.provider, self.credentials)
         self._directory = Directory()
         self._directory_read = 0.0
@@ -46,7 +48,8 @@ class Site:
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         """Follows what was under way, and sweeps out what is over."""
-        async with self.workload, self.following:
+        self.workload.hearing.follow(self.provider.issuer)
+        async with self.workload, self.following, self.endings:
             sweeping = asyncio.create_task(self._sweep(), name="sweep sessions")
             try:
                 yield

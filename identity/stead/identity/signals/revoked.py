@@ -31,12 +31,17 @@ class Revoked:
 
     def covers_login(self, sid: object, subjects: Iterable[object], since: float) -> bool:
         """Whether what rests on this login, and was issued at `since`, is over. `subjects` are the person's names."""
-        if (isinstance(sid, str) and sid in self.sessions) or (self.before is not None and since <= self.before):
+        return (self.before is not None and int(since) <= self.before) or self.ends_session(sid, subjects, since)
+
+    def ends_session(self, sid: object, subjects: Iterable[object], since: float) -> bool:
+        """Whether the session itself is over, of a person with these names, that began at `since`."""
+        named = isinstance(sid, str)
+        if named and sid in self.sessions:
             return True
         if not self.subjects and not self.sessionless:
             return False
         names = [name for name in subjects if isinstance(name, str)]
-        return _is_over(self.subjects, names, since) or (sid is None and _is_over(self.sessionless, names, since))
+        return _is_over(self.subjects, names, since) or (not named and _is_over(self.sessionless, names, since))
 
     def joined(self, other: "Revoked") -> "Revoked":
         """Both."""
@@ -51,7 +56,8 @@ class Revoked:
 
 
 def _is_over(ended: Mapping[str, float], names: Iterable[str], since: float) -> bool:
-    return any(since <= ended[name] for name in names if name in ended)
+    # Issuers say when by whole seconds, so what began within the same one was there before.
+    return any(int(since) <= ended[name] for name in names if name in ended)
 
 
 def _later(one: Mapping[str, float], other: Mapping[str, float]) -> Mapping[str, float]:

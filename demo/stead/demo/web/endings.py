@@ -1,0 +1,60 @@
+"""Sessions that end because their provider says so: somebody signed out there, or was signed out."""
+
+import asyncio
+import logging
+import sqlite3
+
+from stead.demo.web.credentials import Credentials
+from stead.demo.web.following import Following
+from stead.demo.web.session import Session, Sessions
+from stead.identity.clock import Clock
+from stead.identity.errors import ProviderUnavailable
+from stead.identity.signals.hearing import Hearing
+from stead.identity.signals.notebook import Ended
+from stead.identity.signals.revoked import Revoked
+
+_log = logging.getLogger(__name__)
+
+
+class Endings:
+    """Ends them, with all their tokens, and tells their open pages. Use as a context manager."""
+
+    def __init__(
+        self, hearing: Hearing, sessions: Sessions, credentials: Credentials, following: Following, clock: Clock
+    ) -> None:
+        self._hearing = hearing
+        self._sessions = sessions
+        self._credentials = credentials
+        self._following = following
+        self._clock = clock
+        self._leaving: set[asyncio.Task[None]] = set()
+        hearing.tell(self._heard)
+
+    async def __aenter__(self) -> "Endings":
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        for task in self._leaving:
+            task.cancel()
+        await asyncio.gather(*self._leaving, return_exceptions=True)
+
+    def _heard(self, issuer: str, revoked: Revoked) -> None:
+        for session in self._sessions.of(issuer):
+            if revoked.ends_session(session.sid, (session.subject,), session.begun):
+                self._end(session)
+
+    def _end(self, session: Session) -> None:
+        self._sessions.end(session)
+        self._credentials.forget(session)
+        leaving = asyncio.create_task(self._leave(session), name="end of a session")
+        self._leaving.add(leaving)
+        leaving.add_done_callback(self._leaving.discard)
+
+    async def _leave(self, session: Session) -> None:
+        """Only we may know whose session it was; tokens that do not name theirs are told by their person."""
+        if session.sid is not None:
+            try:
+                self._hearing.add(Ended(session.issuer, self._clock(), session.sid, session.subject))
+            except (sqlite3.Error, ProviderUnavailable) as failure:
+                _log.warning("whose session ended is not on record: %s", type(failure).__name__)
+        await self._following.leave(session)

@@ -1,0 +1,72 @@
+"""A session of the page ends when its provider says so, with all that is kept for it; other sessions go on."""
+
+import asyncio
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+from stead.demo.cli.browser import Browser
+from stead.demo.web.session import Sessions
+from tests.web.conftest import Tab
+from tests.web.world import World
+
+WITHIN = 5.0
+
+
+async def signed_out_at_the_provider(world: World, tab: Tab) -> None:
+    provider = world.home.network.corporate_idp
+    form = (await Browser(tab.http, {}).visit(f"{provider}/logout")).forms()[0]
+    done = await tab.http.post(
+        f"{provider}/logout", data=form.fields | dict(form.buttons[:1]), headers={"origin": provider}
+    )
+    assert done.status_code < 400
+
+
+async def over(tab: Tab) -> None:
+    async with asyncio.timeout(WITHIN):
+        while (await tab.http.get("/session")).status_code != 401:
+            await asyncio.sleep(0.05)
+
+
+async def test_whoever_signs_out_at_the_provider_is_signed_out_of_the_page(world: World, alice: Tab) -> None:
+    elsewhere = await Tab(world).sign_in("alice")
+    await signed_out_at_the_provider(world, alice)
+    await over(alice)
+    assert (await elsewhere.http.get("/session")).status_code == 200
+    await elsewhere.http.aclose()
+
+
+async def test_an_open_page_is_told_and_nothing_is_kept_of_the_session(world: World, tab: Tab) -> None:
+    secrets_before = kept(world)
+    alice = await tab.sign_in("alice")
+    assert kept(world) > secrets_before
+    async with alice.http.stream("GET", "/events", timeout=20) as stream:
+        await signed_out_at_the_provider(world, alice)
+        async with asyncio.timeout(WITHIN):
+            async for line in stream.aiter_lines():
+                if "The session has ended." in line:
+                    break
+    assert kept(world) == secrets_before
+
+
+def kept(world: World) -> int:
+    """How many secrets the web's vault holds."""
+    with closing(sqlite3.connect(world.home.database("web-vault"))) as database:
+        table = database.execute("SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY rowid").fetchone()[0]
+        return int(database.execute(f"SELECT count(*) FROM {table}").fetchone()[0])
+
+
+def test_a_file_from_before_sessions_had_names_is_read_on(tmp_path: Path) -> None:
+    path = tmp_path / "web.db"
+    with closing(sqlite3.connect(path)) as old:
+        old.execute(
+            "CREATE TABLE sessions (key TEXT PRIMARY KEY, issuer TEXT NOT NULL, subject TEXT NOT NULL,"
+            " name TEXT NOT NULL, ends REAL NOT NULL, seen REAL NOT NULL)"
+        )
+        old.execute("INSERT INTO sessions VALUES ('k', 'https://as', 'alice', 'Alice', 9e9, 5)")
+        old.commit()
+    sessions = Sessions(path, b"secret", lambda: 6.0)
+    (session,) = sessions.of("https://as")
+    assert (session.subject, session.sid, session.begun) == ("alice", None, 0.0)
+    assert sessions.begin("https://as", "bob", "Bob", "s-1")[1].sid == "s-1"
+    sessions.close()
