@@ -1,19 +1,25 @@
-"""An agent that answers the broker with its token in a refusal, or with what is no answer at all."""
+"""Callees that answer with the token in a refusal, with what is no answer at all, or to what nobody asked."""
 
+import asyncio
 import json
 from typing import Any
 
 import pytest
 
+from stead.agents.kit.mcp_client import McpClient
+from stead.broker.executor import tools
 from stead.broker.executor.agents import Agents
 from stead.broker.executor.errands import Errand
 from stead.broker.executor.replies import Reply
 from stead.broker.plans import Step, StepIdentity
+from stead.broker.registry import servers
 from stead.broker.registry.entries import Entry
+from stead.identity.errors import ProviderUnavailable
 from stead.identity.types import Receive, Scope, Send
-from stead.identity.values import Grant
+from stead.identity.values import AccessToken, Grant
 from stead.identity.workload import Workload
 from tests.egress.conftest import read_body, reply
+from tests.egress.test_echo import once
 
 CANARY = "canary-in-an-answer"
 
@@ -31,13 +37,16 @@ class Rogue:
         await reply(send, self.status, self.text.replace("{}", self.seen[-1]).encode())
 
 
+def errand_to(url: str) -> Errand:
+    identity = StepIdentity(grant=Grant.S2S, audience=url, scopes=("x",))
+    return Errand("t-1", "o", None, Step(id="s1", skill="rogue.say", agent="rogue", why="", identity=identity))
+
+
 async def called(workload: Workload, places: Any, rogue: Rogue) -> Reply:
     places[0].app, url = rogue, places[0].url
-    identity = StepIdentity(grant=Grant.S2S, audience=url, scopes=("x",))
-    step = Step(id="s1", skill="rogue.say", agent="rogue", why="", identity=identity)
     agents = Agents(workload, None, f"{workload.url}/push")  # type: ignore[arg-type]  # no person, no subject
     entry = Entry(name="rogue", kind="agent", url=url, endpoint=f"{url}/a2a")
-    return await agents.call(Errand("t-1", "o", None, step), entry, {})
+    return await agents.call(errand_to(url), entry, {})
 
 
 def refusal(code: int, message: str, **more: Any) -> str:
@@ -93,3 +102,63 @@ async def test_what_is_no_answer_is_told_as_one_and_quoted_nowhere(
     answer = await called(workload, places, Rogue(200, text))
     assert answer.state == "failed"
     assert CANARY not in f"{answer.model_dump_json()} {caplog.text}"
+
+
+class Tool(Rogue):
+    """An MCP server of the older kind, whose `{id}` is the one that was asked for."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        said = json.loads(await read_body(receive))
+        self.seen.append(dict(scope["headers"])[b"authorization"].decode().partition(" ")[2])
+        is_older = said.get("method") == "server/discover"
+        text = refusal(-32601, "Not known.").replace('"id": 1', '"id": {id}') if is_older else self.text
+        whole = text.replace("{}", self.seen[-1]).replace("{id}", json.dumps(said.get("id")))
+        await reply(send, self.status, whole.encode())
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"jsonrpc": "2.0", "id": 99999, "result": {"tools": []}}',
+        '{"jsonrpc": "2.0", "id": 1, "method": "sampling/createMessage", "params": {"messages": []}}',
+    ],
+    ids=["another id", "a question"],
+)
+async def test_a_server_that_answers_what_nobody_asked_holds_nobody_up(
+    workload: Workload, issuer: Any, places: Any, monkeypatch: pytest.MonkeyPatch, text: str
+) -> None:
+    places[0].app, url = Tool(200, text), places[0].url
+    monkeypatch.setattr(tools, "SECONDS", 0.2)
+    monkeypatch.setattr(servers, "SECONDS", 0.2)
+    entry = Entry(name="rogue", kind="mcp", url=url, endpoint=f"{url}/mcp")
+    async with asyncio.timeout(10):
+        answer = await tools.Tools(workload, None, None).call(errand_to(url), entry, {})  # type: ignore[arg-type]
+        assert answer.state == "failed"
+        with pytest.raises(Exception):  # noqa: B017, PT011  (the registry takes any: what answers cannot be read)
+            await servers._list_tools(entry, workload)
+
+
+def client_of(workload: Workload, url: str) -> McpClient:
+    return McpClient(workload, "rogue", url, ("x",), Grant.S2S, once, lambda _: AccessToken("x"))
+
+
+@pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity"])
+async def test_an_amount_that_is_no_number_is_no_result(
+    workload: Workload, issuer: Any, places: Any, number: str
+) -> None:
+    result = f'{{"resultType": "complete", "content": [], "structuredContent": {{"rows": [{{"amount": {number}}}]}}}}'
+    places[0].app = Tool(200, f'{{"jsonrpc": "2.0", "id": {{id}}, "result": {result}}}')
+    with pytest.raises(ProviderUnavailable):
+        await client_of(workload, places[0].url).call("say")
+
+
+@pytest.mark.parametrize("text", ['{"id": "{}"', '["{}"]', "{}", '{"jsonrpc": "{}"}'])
+async def test_an_answer_that_the_sdk_cannot_read_is_quoted_in_no_log(
+    workload: Workload, issuer: Any, places: Any, caplog: pytest.LogCaptureFixture, text: str
+) -> None:
+    places[0].app = rogue = Tool(200, text)
+    with pytest.raises(ProviderUnavailable):
+        await client_of(workload, places[0].url).call("say")
+    assert "Traceback" not in caplog.text
+    assert rogue.seen[0][:16] not in caplog.text
+    assert rogue.seen[0][-16:] not in caplog.text

@@ -3,6 +3,7 @@
 A hop is opened by `Workload.hop`; which one is open is known by context, so that one client serves concurrent callers.
 """
 
+import logging
 import re
 import secrets
 from collections.abc import AsyncGenerator, AsyncIterator, Generator, Iterator, MutableMapping
@@ -325,10 +326,25 @@ def a2a_client(
     )
 
 
+_READER = "mcp.client.streamable_http"
+"""Where the SDK logs an answer that it cannot read, with a traceback that quotes it."""
+
+
+def _without_traceback(record: logging.LogRecord) -> bool:
+    record.exc_info = record.exc_text = None
+    return True
+
+
+def _unquoting(log: logging.Logger) -> None:
+    if _without_traceback not in log.filters:
+        log.addFilter(_without_traceback)
+
+
 def mcp_client(
     connect: float = CONNECT, read: float = READ, source: CertificateSource | None = None
 ) -> httpx2.AsyncClient:
     """The same for the MCP SDK, on a transport whose failures end one call and not the client. Close it."""
+    _unquoting(logging.getLogger(_READER))
     inner = _pooled2(httpx2.Limits(**LIMITS), source)
     return httpx2.AsyncClient(
         auth=EgressAuth2(),

@@ -1,5 +1,6 @@
 """A client of one MCP server, injected into skills by parameter name. Every call is a hop with its own identity."""
 
+import json
 import logging
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
@@ -108,7 +109,7 @@ class McpClient:
         if result.is_error:
             said = " ".join(part.text for part in result.content if isinstance(part, TextContent))
             raise InvalidRequest(f"{self.name}.{tool} cannot: {said[:500] or 'it does not say why'}")
-        if not isinstance(result.structured_content, dict):
+        if not isinstance(result.structured_content, dict) or not _is_json(result.structured_content):
             raise ProviderUnavailable(f"{self.name}.{tool} gave no structured result.")
         return result.structured_content
 
@@ -144,6 +145,15 @@ def _details(data: object) -> tuple[str, str | None]:
     details = first if isinstance(first, Mapping) else {}
     hint = details.get("hint")
     return str(details.get("reason")).lower(), hint if isinstance(hint, str) else None
+
+
+def _is_json(result: Json) -> bool:
+    """The SDK reads NaN and Infinity, which are no numbers (RFC 8259 s6): no comparison of amounts holds for them."""
+    try:
+        json.dumps(result, allow_nan=False)
+    except ValueError:
+        return False
+    return True
 
 
 def _innermost(error: BaseException) -> BaseException:

@@ -62,8 +62,9 @@ class Tools:
     async def _call(self, errand: Errand, entry: Entry, inputs: Json) -> Reply:
         tool, title = errand.step.skill.removeprefix(f"{entry.name}."), entry.title or entry.name
         try:
-            async with Client(streamable_http_client(entry.endpoint, http_client=self.workload.http2)) as client:
-                result = await client.call_tool(tool, inputs, read_timeout_seconds=SECONDS)
+            transport = streamable_http_client(entry.endpoint, http_client=self.workload.http2)
+            async with Client(transport, read_timeout_seconds=SECONDS) as client:
+                result = await client.call_tool(tool, inputs)
         except (MCPError, httpx2.HTTPError, RuntimeError, ValidationError, ExceptionGroup) as error:
             return _failure(_innermost(error), title)
         said = " ".join(part.text for part in result.content if isinstance(part, TextContent))[:2000]

@@ -15,6 +15,7 @@ from stead.broker.plans import Provider
 from stead.broker.registry.entries import Entry, Skill, Status
 from stead.broker.registry.schemas import plain_schema
 from stead.broker.structs import read_into, to_json
+from stead.identity.bounded_answers import PLAIN, is_encoded
 from stead.identity.values import Grant
 
 IDENTITY_EXTENSION = "urn:stead:a2a:identity:v1"
@@ -30,10 +31,12 @@ async def read_card(url: str, http: httpx.AsyncClient) -> dict[str, Any] | None:
 
 async def fetch_object(url: str, http: httpx.AsyncClient) -> dict[str, Any] | None:
     """The JSON object at `url`, or None when nothing is there. Bounded; follows no redirect."""
-    async with http.stream("GET", url, timeout=_SECONDS, follow_redirects=False) as response:
+    async with http.stream("GET", url, headers=PLAIN, timeout=_SECONDS, follow_redirects=False) as response:
         if response.status_code == 404:
             return None
         response.raise_for_status()
+        if is_encoded(response.headers):
+            raise NotRegistrable(f"The document at {url} is encoded.", hint="Send it as it is.")
         body = bytearray()
         async for chunk in response.aiter_bytes():
             body += chunk

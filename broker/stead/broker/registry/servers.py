@@ -17,6 +17,8 @@ from stead.identity.workload import Workload
 
 METADATA = "/.well-known/oauth-protected-resource"
 LIST = "tools:list"
+SECONDS = 10.0
+"""Seconds for each answer: a server may also answer something that nobody asked."""
 
 
 async def read_server(name: str, url: str, workload: Workload) -> Entry | None:
@@ -44,7 +46,9 @@ async def read_server(name: str, url: str, workload: Workload) -> Entry | None:
 async def _list_tools(entry: Entry, workload: Workload) -> list[Any]:
     async with (
         workload.detail(Target(entry.url, (LIST,), Grant.S2S)),
-        Client(streamable_http_client(entry.endpoint, http_client=workload.http2)) as client,
+        Client(
+            streamable_http_client(entry.endpoint, http_client=workload.http2), read_timeout_seconds=SECONDS
+        ) as client,
     ):
         return list((await client.list_tools()).tools)
 
