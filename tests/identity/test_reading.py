@@ -6,6 +6,7 @@ import pytest
 
 from stead.identity.errors import InvalidToken
 from stead.identity.issuer_settings import IssuerSettings
+from stead.identity.policy.conditions import describe
 from stead.identity.reading import build_principal
 from stead.identity.values import Actor, Grant, Principal
 
@@ -85,6 +86,19 @@ def test_a_service_has_its_scopes_by_its_own_roles_whatever_people_need() -> Non
     app = {**ENTRA, "idtyp": "app", "roles": ["Market.Read"]}
     both = {"role_scopes": {"Market.Read": "market:read"}, "scope_roles": {"market:read": "customer"}}
     assert read("entra", app, **both).scopes >= {"market:read"}
+
+
+def test_a_rule_knows_a_client_by_our_name_whatever_its_issuer_calls_it() -> None:
+    person = read("entra", ENTRA, clients={"broker": {"client_id": "0a1b"}})
+    assert (person.client_id, person.chain) == ("0a1b", ("0a1b",))
+    seen = describe(person)
+    assert (seen["client_id"], seen["actor"], seen["chain"]) == ("broker", "broker", ["broker"])
+
+
+def test_a_stranger_that_took_our_name_at_the_issuer_is_not_taken_for_us() -> None:
+    with pytest.raises(InvalidToken):
+        read("okta", {**OKTA, "cid": "broker"}, clients={"broker": {"client_id": "0oa1"}})
+    assert read("okta", {**OKTA, "cid": "broker"}, clients={"broker": {"client_id": "broker"}}).client_id == "broker"
 
 
 def test_okta_lists_its_scopes_and_names_the_client_cid() -> None:

@@ -54,6 +54,7 @@ class Tab:
         hops: list[dict[str, Any]] = []
         for _ in range(200):
             reply = await self.http.get(f"{self.web}/tasks/{task}/trail")
+            assert reply.status_code == 200, reply.text
             hops = reply.json()["trail"]["hops"]
             if len(hops) >= count and all(hop["confirmed"] and hop["outcome"] for hop in hops):
                 return hops

@@ -160,6 +160,11 @@ class IssuerSettings(Strict):
         """The value the verifier takes."""
         return TrustedIssuer(**{name: getattr(self, name) for name in TrustedIssuer.__dataclass_fields__})
 
+    @property
+    def names(self) -> Mapping[str, str]:
+        """The workloads by what they are called there, where that is something else."""
+        return {own.client_id: name for name, own in self.clients.items() if own.client_id not in (None, name)}
+
     def client_named(self, name: str, home: Home) -> ClientIdentity:
         """The workload `name` as this issuer's client. Raises `ConfigurationError` when its secret cannot be read."""
         own = self.clients.get(name, ClientSettings())

@@ -15,7 +15,7 @@ def build_principal(
     claims: Mapping[str, Any], trusted: TrustedIssuer, audience: str, token: AccessToken | None
 ) -> Principal:
     """The principal that verified `claims` describe, read as `trusted` writes them. Raises `InvalidToken`."""
-    client_id = str(claims[trusted.client])
+    client_id = _client(str(claims[trusted.client]), trusted)
     is_service = _is_service(claims, trusted, client_id)
     subject = client_id if is_service else str(claims[trusted.subject])
     actor, chain_from = _actor(claims, trusted, client_id, is_service)
@@ -37,7 +37,15 @@ def build_principal(
         confirmation=Confirmation.from_claim(claims["cnf"]) if "cnf" in claims else None,
         claims=MappingProxyType({**claims, "roles": roles}),
         token=token,
+        names=trusted.names,
     )
+
+
+def _client(client_id: str, trusted: TrustedIssuer) -> str:
+    """A client of that issuer that has chosen the name by which we know another is not taken for it."""
+    if client_id in trusted.names.values() and client_id not in trusted.names:
+        raise InvalidToken("The token was issued to a client that calls itself as one of ours.")
+    return client_id
 
 
 def _is_service(claims: Mapping[str, Any], trusted: TrustedIssuer, client_id: str) -> bool:

@@ -24,7 +24,7 @@ class TrustedIssuer:
     does not `bind` tokens to keys, its bearer tokens are taken where bound ones are wanted. `actor`: an issuer that
     writes no `act` is taken to mean its `client`, unless that is one at which people sign in; then `receipts` keep the
     chain, and one that `first_actors` did not begin has been cut; `senders` are the addresses at which clients publish
-    their keys, where `audiences` does not tell.
+    their keys, where `audiences` does not tell, and `names` what clients are called here, by what it calls them.
     """
 
     issuer: str
@@ -53,6 +53,7 @@ class TrustedIssuer:
     receipts: Receipts = "off"
     first_actors: frozenset[str] | None = None
     senders: Mapping[str, str] = field(default_factory=dict)
+    names: Mapping[str, str] = field(default_factory=dict)
 
     def policy(self, audience: str) -> TokenPolicy:
         """What a token of this issuer must be at `audience`."""

@@ -124,7 +124,8 @@ class Principal:
 
     `confirmation` is the key that the token is bound to, and that its bearer proved to have; `claims` are all verified
     claims; `token` is the one the call came with, kept only for exchanging it, and is None
-    where the principal was restored without one. `receipts` are the hop receipts that prove its chain, newest first.
+    where the principal was restored without one. `receipts` are the hop receipts that prove its chain, newest first;
+    `names` are what this network calls clients to which their issuer gave names of its own.
     """
 
     issuer: str
@@ -142,10 +143,15 @@ class Principal:
     claims: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}), repr=False, hash=False)
     token: AccessToken | None = field(default=None, repr=False, compare=False)
     receipts: tuple[str, ...] = field(default=(), repr=False, compare=False)
+    names: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}), repr=False, compare=False)
 
     def through(self, actor: Actor, known_from: Provenance, receipts: tuple[str, ...]) -> "Principal":
         """The same person, called for by this chain of actors."""
         return replace(self, actor=actor, chain_from=known_from, receipts=receipts)
+
+    def named(self, client_id: str) -> str:
+        """What this network calls a client of the issuer."""
+        return self.names.get(client_id, client_id)
 
     @property
     def is_service(self) -> bool:

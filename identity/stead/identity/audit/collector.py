@@ -98,7 +98,7 @@ class _Desk:
         _require(principal, WRITE)
         batch = await _body(request)
         instance, replica, events = _batch(batch)
-        if not principal.is_service or instance != principal.client_id:
+        if not principal.is_service or instance != principal.named(principal.client_id):
             raise InsufficientScope("A workload ships its own events and no others.")
         signed = await self._signed(events[-1], batch.get("head"))
         held = await self._index.take(instance, replica, events)

@@ -96,14 +96,14 @@ def describe(principal: Principal) -> dict[str, Any]:
         "scopes": sorted(principal.scopes),
         "roles": claims.get("roles") or [],
         "groups": claims.get("groups") or [],
-        "actor": "" if principal.actor is None else principal.actor.subject,
-        "chain": list(principal.chain),
+        "actor": "" if principal.actor is None else principal.named(principal.actor.subject),
+        "chain": [principal.named(actor) for actor in principal.chain],
         "chain_from": principal.chain_from,
         "bound": principal.bound,
         "acr": acr if isinstance(acr, str) else "",
         "amr": claims.get("amr") or [],
         "auth_time": int(auth_time) if isinstance(auth_time, int | float) else 0,
-        "client_id": principal.client_id,
+        "client_id": principal.named(principal.client_id),
         "claims": dict(claims),
     }
 
