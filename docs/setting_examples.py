@@ -52,6 +52,11 @@ workload_token:
   file: /var/run/secrets/tokens/stead
   audience: https://idp.example
 """,
+    "client_certificates": """
+client_certificates:
+  broker: {san_uri: "spiffe://finport.example/broker"}
+  transfer-agent: {file: /etc/stead/partners/transfer.pem}
+""",
     "workloads": """
 workloads:
   portfolio-agent:

@@ -1,11 +1,13 @@
 """RFC 8414 and OpenID Connect Discovery: only this issuer's own word counts, and only safe endpoints."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from stead.identity.errors import ConfigurationError, ProviderUnavailable
-from stead.identity.flows import discover, fetch_keys
+from stead.identity.flows import ClientIdentity, discover, fetch_keys
+from stead.identity.flows.client_assertion import token_request
 from stead.identity.flows.discovery import well_known
 
 ISSUER = "https://example.com"
@@ -96,3 +98,29 @@ def test_the_keys_are_fetched_where_the_metadata_says(finish: Any, answer: Any) 
     with pytest.raises(StopIteration) as end:
         flow.send(answer({"keys": []}, content_type="application/jwk-set+json"))
     assert end.value.value == {"keys": []}
+
+
+ALIASED = {**DOCUMENT, "mtls_endpoint_aliases": {"token_endpoint": "https://mtls.example.com/token"}}
+
+
+def test_who_shows_a_certificate_goes_to_the_alias_and_nobody_else_does(finish: Any, answer: Any) -> None:
+    """RFC 8705 s5: at the other address its certificate is not asked for."""
+    metadata = finish(discover(ISSUER), answer(ALIASED))
+    form, now = (("grant_type", "client_credentials"),), 1_700_000_000
+    client = ClientIdentity("broker", None, ISSUER, mutual_tls=True)
+    assert token_request(metadata, form, client, now).url == "https://mtls.example.com/token"
+    assert token_request(metadata, form, replace(client, mutual_tls=False), now).url == f"{ISSUER}/token"
+    assert metadata.mutual("authorization_endpoint") == f"{ISSUER}/authorize"
+
+
+@pytest.mark.parametrize("alias", ["http://example.com/token", "http://127.0.0.1/token", "https://169.254.169.254/", 7])
+def test_an_alias_that_leads_to_somebody_elses_place_is_refused(finish: Any, answer: Any, alias: Any) -> None:
+    metadata = finish(discover(ISSUER), answer({**DOCUMENT, "mtls_endpoint_aliases": {"token_endpoint": alias}}))
+    with pytest.raises(ConfigurationError, match="token_endpoint"):
+        metadata.mutual("token_endpoint")
+
+
+@pytest.mark.parametrize("aliases", [None, [], "https://mtls.example.com", {}, {"introspection_endpoint": "x"}])
+def test_without_an_alias_the_endpoint_itself_is_meant(finish: Any, answer: Any, aliases: Any) -> None:
+    metadata = finish(discover(ISSUER), answer({**DOCUMENT, "mtls_endpoint_aliases": aliases}))
+    assert metadata.mutual("token_endpoint") == f"{ISSUER}/token"

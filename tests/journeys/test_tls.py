@@ -1,7 +1,9 @@
 """The whole network over TLS, by one command: every token is bound to the certificate of who uses it (RFC 8705)."""
 
+import json
 import secrets
 import ssl
+import time
 from collections.abc import AsyncIterator, Iterator, Mapping
 
 import httpx
@@ -9,9 +11,12 @@ import pytest
 
 from stead.demo.cli.ask import ask_as
 from stead.demo.cli.session import Session, signed_in
-from stead.demo.network.addresses import addresses
+from stead.demo.network.addresses import addresses, network_of
 from stead.demo.network.catalogue import SERVICES
+from stead.identity.driver import drive
 from stead.identity.egress import Target
+from stead.identity.errors import GrantRefused
+from stead.identity.flows import ClientIdentity, discover, s2s
 from stead.identity.home import Home
 from stead.identity.settings import Settings
 from stead.identity.values import AccessToken, Grant
@@ -28,7 +33,7 @@ LIST = {"jsonrpc": "2.0", "id": 1, "method": "ListTasks", "params": {}}
 
 @pytest.fixture(scope="module")
 def secured(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FinPort]:
-    """`stead certs`, then `stead demo`, where nothing goes unbound."""
+    """`stead certs`, then `stead demo`; nothing goes unbound, and the company knows services by their certificates."""
     path = tmp_path_factory.mktemp("tls") / "home"
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("STEAD_DPOP", "always")
@@ -36,6 +41,10 @@ def secured(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FinPort]:
         from stead.demo.cli import certs
 
         certs.issue([], json=True)
+        issuer = {"issuer": network_of(Home(path)).corporate_idp, "client_auth": "tls_client_auth"}
+        patch.setenv("STEAD_ISSUERS", json.dumps([issuer]))
+        known = {service.name: {"san_uri": f"urn:stead:{service.name}"} for service in SERVICES}
+        patch.setenv("STEAD_CLIENT_CERTIFICATES", json.dumps(known))
         network = start_network(path)
         yield network
         stop_network(network)
@@ -108,6 +117,17 @@ async def test_a_stolen_token_is_of_no_use_with_another_services_certificate_or_
         async with httpx.AsyncClient(trust_env=False, verify=context) as http:
             answer = await http.post(f"{market}/a2a", json=LIST, headers=headers)
         assert (answer.status_code == 401) is refused, answer.text
+
+
+async def test_a_services_key_alone_opens_nothing_at_the_provider(secured: FinPort) -> None:
+    issuer = secured.home.network.corporate_idp
+    client = ClientIdentity("broker", secured.home.key("broker"), issuer)
+    market = secured.home.network.agents["market_data"]
+    async with httpx.AsyncClient(trust_env=False, verify=shown_by(secured.home, "portfolio-agent")) as http:
+        metadata = await drive(discover(issuer), http)
+        flow = s2s(client, metadata, audience=market, scopes=["market:read"], now=time.time())
+        with pytest.raises(GrantRefused, match="known by its certificate"):
+            await drive(flow, http)
 
 
 async def test_every_session_cookie_is_secure(secured: FinPort, alice: Session) -> None:

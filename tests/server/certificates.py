@@ -14,6 +14,7 @@ from cryptography.x509.oid import NameOID
 from stead.identity.tls import TlsFiles, thumbprint
 
 DAY = datetime.timedelta(days=1)
+LOOPBACK = x509.IPAddress(ipaddress.ip_address("127.0.0.1"))
 
 
 @dataclass
@@ -33,19 +34,11 @@ class Authority:
     def file(self) -> Path:
         return self.folder / f"{self.name}.pem"
 
-    def files(self, name: str, authorities: Path | None = None) -> TlsFiles:
-        """A new key and its certificate."""
+    def files(self, name: str, authorities: Path | None = None, *names: x509.GeneralName) -> TlsFiles:
+        """A new key and its certificate, for loopback and for more `names`."""
         key = ec.generate_private_key(ec.SECP256R1())
-        address = x509.IPAddress(ipaddress.ip_address("127.0.0.1"))
-        certificate = self._sign(name, key, [x509.SubjectAlternativeName([address])])
-        files = TlsFiles(self.folder / f"{name}.crt", self.folder / f"{name}.key", authorities or self.file)
-        files.certificate.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
-        files.key.write_bytes(
-            key.private_bytes(
-                serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-            )
-        )
-        return files
+        certificate = self._sign(name, key, [x509.SubjectAlternativeName([LOOPBACK, *names])])
+        return _written(self.folder, name, certificate, key, authorities or self.file)
 
     def _sign(
         self, name: str, key: ec.EllipticCurvePrivateKey, extensions: Sequence[x509.ExtensionType]
@@ -63,6 +56,34 @@ class Authority:
         for extension in extensions:
             builder = builder.add_extension(extension, critical=isinstance(extension, x509.BasicConstraints))
         return builder.sign(self.key, hashes.SHA256())
+
+
+def self_signed(
+    folder: Path, name: str, believed: Path, *, authority: bool | None = False, signs: str | None = None
+) -> TlsFiles:
+    """A certificate that vouches for itself, as one that is no authority unless said; `signs` another in its place."""
+    own = Authority(folder, f"{name} itself")
+    says = [] if authority is None else [x509.BasicConstraints(ca=authority, path_length=None)]
+    own.name = name
+    certificate = own._sign(name, own.key, says)
+    files = _written(folder, name, certificate, own.key, believed)
+    if signs is None:
+        return files
+    key = ec.generate_private_key(ec.SECP256R1())
+    made = _written(folder, signs, own._sign(signs, key, []), key, believed)
+    made.certificate.write_bytes(made.certificate.read_bytes() + files.certificate.read_bytes())
+    return made
+
+
+def _written(
+    folder: Path, name: str, certificate: x509.Certificate, key: ec.EllipticCurvePrivateKey, believed: Path
+) -> TlsFiles:
+    files = TlsFiles(folder / f"{name}.crt", folder / f"{name}.key", believed)
+    files.certificate.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
+    files.key.write_bytes(
+        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    )
+    return files
 
 
 def thumbprint_of(files: TlsFiles) -> str:

@@ -8,18 +8,16 @@ import ssl
 import sys
 import time
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
-import uvicorn
 from joserfc.jwk import ECKey
 from starlette.responses import JSONResponse
 
-from stead.identity.certificate_source import CertificateSource
 from stead.identity.egress import Target, shown
 from stead.identity.errors import ConfigurationError
 from stead.identity.flows.client_assertion import ASSERTION_TYPE, ClientIdentity, sign_assertion
@@ -35,10 +33,10 @@ from stead.identity.server import (
     authorization_server,
     seed,
 )
-from stead.identity.serving import _config, listen, serve_at
+from stead.identity.serving import listen, serve_at
 from stead.identity.settings import Settings
 from stead.identity.tls import TlsFiles, shown_certificate, thumbprint
-from stead.identity.types import ASGIApp, Json, Receive, Scope, Send
+from stead.identity.types import Json, Receive, Scope, Send
 from stead.identity.values import AccessToken, BoundToken, Grant
 from stead.identity.verifier import TrustedIssuer
 from stead.identity.workload import Workload
@@ -46,6 +44,7 @@ from stead.identity.workload_settings import TlsSettings
 from tests.server import issuers
 from tests.server.certificates import Authority, thumbprint_of
 from tests.server.parties import Login, claims_of
+from tests.server.secured import serving
 from tests.server.world import World as Company
 
 SCOPES = ("ledger:write",)
@@ -67,19 +66,6 @@ serve_at(sys.argv[1], lambda: app, tls=Settings.load(Home.current()).serving_tls
 """
 CALLER, SERVICE = "broker", "ledger"
 PATH = "/entries"
-
-
-@asynccontextmanager
-async def serving(app: ASGIApp, files: TlsFiles, listener: Any) -> AsyncIterator[None]:
-    server = uvicorn.Server(_config(app, "warning", CertificateSource(files).server()))
-    running = asyncio.create_task(server.serve(sockets=[listener]))
-    while not server.started:
-        await asyncio.sleep(0.005)
-    try:
-        yield
-    finally:
-        server.should_exit = True
-        await running
 
 
 def describe(scope: Scope, document: Json) -> Operation | None:

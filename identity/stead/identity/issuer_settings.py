@@ -26,8 +26,18 @@ Algorithm = Literal["ES256", "ES384", "ES512", "Ed25519", "EdDSA", "PS256", "PS3
 """By public key only: a shared secret cannot tell who signed, and no key document may hold one."""
 Algorithms = Annotated[tuple[Algorithm, ...], Field(min_length=1)]
 Values = Annotated[tuple[str, ...], BeforeValidator(lambda said: (said,) if isinstance(said, str) else said)]
-ClientAuth = Literal["private_key_jwt", "certificate_jwt", "client_secret_basic", "client_secret_post", "none"]
+ClientAuth = Literal[
+    "private_key_jwt",
+    "certificate_jwt",
+    "tls_client_auth",
+    "self_signed_tls_client_auth",
+    "client_secret_basic",
+    "client_secret_post",
+    "none",
+]
 """`certificate_jwt` is `private_key_jwt` for a provider that registers certificates: RSA, told by `x5t#S256`."""
+BY_CONNECTION = frozenset({"tls_client_auth", "self_signed_tls_client_auth"})
+"""The certificate of the connection says who the client is (RFC 8705 s2); which kind, its provider knows."""
 Preset = Literal["stead", "keycloak", "entra", "okta", "auth0"]
 
 _KEYCLOAK: Mapping[str, Any] = {
@@ -156,6 +166,12 @@ class IssuerSettings(Strict):
             raise ValueError("where services share one audience, `senders` has to say where each publishes its keys")
         return self
 
+    @property
+    def asks_by_connection(self) -> bool:
+        """Whether any workload proves itself there by the certificate of its connection."""
+        said = (self.client_auth, *(each.client_auth for each in self.clients.values()))
+        return not BY_CONNECTION.isdisjoint(said)
+
     def trusted(self) -> TrustedIssuer:
         """The value the verifier takes."""
         return TrustedIssuer(**{name: getattr(self, name) for name in TrustedIssuer.__dataclass_fields__})
@@ -177,9 +193,9 @@ class IssuerSettings(Strict):
 def identity_of(
     client_id: str, issuer: str, how: ClientAuth, *, home: Home, name: str, secret_file: Path | None
 ) -> ClientIdentity:
-    """A client that proves itself in one of the five ways, with the keys of `name`. Raises `ConfigurationError`."""
-    if how == "none":
-        return ClientIdentity(client_id, None, issuer)
+    """A client that proves itself in one of these ways, with the keys of `name`. Raises `ConfigurationError`."""
+    if how == "none" or how in BY_CONNECTION:
+        return ClientIdentity(client_id, None, issuer, mutual_tls=how in BY_CONNECTION)
     if how == "private_key_jwt":
         return ClientIdentity(client_id, home.key(name), issuer)
     if how == "certificate_jwt":

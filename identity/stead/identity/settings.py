@@ -21,12 +21,25 @@ from stead.identity.driver import tls as roots
 from stead.identity.errors import ConfigurationError
 from stead.identity.flows.client_assertion import ClientIdentity
 from stead.identity.home import Home
-from stead.identity.issuer_settings import Algorithms, ClientAuth, IssuerSettings, Positive, Strict, identity_of
+from stead.identity.issuer_settings import (
+    BY_CONNECTION,
+    Algorithms,
+    ClientAuth,
+    IssuerSettings,
+    Positive,
+    Strict,
+    identity_of,
+)
 from stead.identity.lifetime_settings import LifetimeSettings
 from stead.identity.setting_places import inside
 from stead.identity.telemetry.sdk import TelemetrySettings
 from stead.identity.vaults import VaultSettings
-from stead.identity.workload_settings import TlsSettings, WorkloadSettings, WorkloadTokenSettings
+from stead.identity.workload_settings import (
+    ClientCertificateSettings,
+    TlsSettings,
+    WorkloadSettings,
+    WorkloadTokenSettings,
+)
 
 FILE = "stead.yaml"
 PREFIX = "STEAD_"
@@ -96,6 +109,7 @@ class Settings(BaseSettings):
     tls: TlsSettings | None = None
     workload_token: WorkloadTokenSettings | None = None
     workloads: Mapping[str, WorkloadSettings] = {}
+    client_certificates: Mapping[str, ClientCertificateSettings] = {}
     decision_point: DecisionPointSettings | None = None
     plain_http: bool = False
     planner: str = "rules"
@@ -105,6 +119,13 @@ class Settings(BaseSettings):
     vault: VaultSettings = VaultSettings()
     audit: AuditSettings = AuditSettings()
     telemetry: TelemetrySettings = TelemetrySettings()
+
+    @model_validator(mode="after")
+    def _has_a_certificate_where_one_is_shown(self) -> Self:
+        asking = any(each.asks_by_connection for each in self.issuers)
+        if self.tls is None and (asking or (self.login is not None and self.login.client_auth in BY_CONNECTION)):
+            raise ValueError("`client_auth` by the certificate of a connection needs `tls`")
+        return self
 
     @model_validator(mode="after")
     def _binds_where_it_must(self) -> Self:
@@ -118,7 +139,10 @@ class Settings(BaseSettings):
 
     def serving_tls(self, name: str) -> ssl.SSLContext | None:
         """What an https origin of the workload `name` is served with, if any. Raises `ConfigurationError`."""
-        return None if self.tls is None else CertificateSource(self.tls.files(name)).server()
+        if self.tls is None:
+            return None
+        clients = [each.known() for each in self.client_certificates.values() if each.file is not None]
+        return CertificateSource(self.tls.files(name), clients).server()
 
     def believed(self) -> ssl.SSLContext:
         """Whose servers a person's own client believes. Raises `ConfigurationError`."""

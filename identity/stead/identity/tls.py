@@ -90,10 +90,16 @@ def shown_certificate(scope: Mapping[str, Any]) -> str | None:
 
     The server says so by the ASGI TLS extension. No header does: anybody writes headers.
     """
+    pem = shown_pem(scope)
+    return None if pem is None else _of_pem(pem)
+
+
+def shown_pem(scope: Mapping[str, Any]) -> str | None:
+    """The same certificate itself."""
     extensions = scope.get("extensions")
     shown = extensions.get("tls") if extensions else None
     chain = shown.get("client_cert_chain") if shown and not shown.get("client_cert_error") else None
-    return _of_pem(chain[0]) if chain else None
+    return chain[0] if chain else None
 
 
 def extension_of(connection: ssl.SSLObject) -> dict[str, Any]:

@@ -138,7 +138,8 @@ class Workload:
 
     def client_of(self, issuer: str) -> ClientIdentity:
         """Itself as a client of an issuer: by the same name and key, unless the settings say otherwise."""
-        return self.settings.described(issuer).client_named(self.name, self.home)
+        client = self.settings.described(issuer).client_named(self.name, self.home)
+        return replace(client, mutual_tls=True) if self.settings.binds_certificate else client
 
     def proving_client_of(self, issuer: str) -> ClientIdentity:
         """The same, whose tokens are bound to `proof_key` unless the settings say otherwise."""

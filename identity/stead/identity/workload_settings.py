@@ -1,8 +1,13 @@
 """How workloads are known to each other without keys that they made themselves, as settings."""
 
 import ssl
+from ipaddress import ip_address
 from pathlib import Path
 
+from cryptography import x509
+from pydantic import model_validator
+
+from stead.identity.client_certificates import KnownCertificate
 from stead.identity.flows.platform_token import Kind, PlatformToken
 from stead.identity.issuer_settings import Algorithms, Positive, Strict
 from stead.identity.platform_tokens import TrustedWorkload
@@ -43,6 +48,38 @@ class TlsSettings(Strict):
 
 def _named(path: Path, name: str) -> Path:
     return Path(str(path).replace("{name}", name))
+
+
+class ClientCertificateSettings(Strict):
+    """By which certificate the embedded issuer knows a client; see `KnownCertificate`."""
+
+    subject_dn: str | None = None
+    san_dns: str | None = None
+    san_uri: str | None = None
+    san_ip: str | None = None
+    san_email: str | None = None
+    file: Path | None = None
+
+    @model_validator(mode="after")
+    def _says_one_thing(self) -> "ClientCertificateSettings":
+        if sum(value is not None for value in dict(self).values()) != 1:
+            raise ValueError("exactly one member says which certificate it is")
+        if self.subject_dn is not None:
+            _require_name(self.subject_dn)
+        if self.san_ip is not None:
+            ip_address(self.san_ip)
+        return self
+
+    def known(self) -> KnownCertificate:
+        """The value the issuer takes."""
+        return KnownCertificate(**dict(self))
+
+
+def _require_name(text: str) -> None:
+    try:
+        x509.Name.from_rfc4514_string(text)
+    except ValueError:
+        raise ValueError("subject_dn is no distinguished name, such as CN=broker,O=FinPort (RFC 4514)") from None
 
 
 class WorkloadSettings(Strict):

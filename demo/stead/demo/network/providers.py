@@ -52,6 +52,7 @@ def corporate(home: Home, url: str) -> ASGIApp:
         extra_claims=wanted.issuer_claims,
         proof_nonces=wanted.dpop_nonce,
         **wanted.lifetimes.of_server(),
+        client_certificates={name: each.known() for name, each in wanted.client_certificates.items()},
         workloads={client_id: workload.trusted() for client_id, workload in wanted.workloads.items()},
     )
     seed(settings, corporate_seed(home, home.network, url, wanted.decision_point))

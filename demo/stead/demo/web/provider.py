@@ -1,7 +1,7 @@
 """Where people sign in: the network's own provider, the one that the settings name, and how each is asked."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from stead.identity.flows import entra
 from stead.identity.flows.client_assertion import ClientIdentity
@@ -119,5 +119,6 @@ def _grouped(described: IssuerSettings, scopes: Iterable[str], network: Network)
 def _bound(client: ClientIdentity, workload: Workload) -> ClientIdentity:
     """The web's own calls change nothing by themselves: its tokens are bound where everybody's are."""
     settings = workload.settings
-    by_key = settings.dpop == "always" and not settings.binds_certificate
-    return client.proving(workload.proof_key) if by_key else client
+    if settings.binds_certificate:
+        return replace(client, mutual_tls=True)
+    return client.proving(workload.proof_key) if settings.dpop == "always" else client

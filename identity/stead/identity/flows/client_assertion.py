@@ -30,8 +30,9 @@ class ClientIdentity:
     """A client as one issuer knows it.
 
     With a key it authenticates by `private_key_jwt`, with `asserting` by what its platform says of it; a secret is for
-    providers that know nothing better; with none it is a public client. With `proof_key` its tokens are bound to that
-    key, where the issuer can.
+    providers that know nothing better; with none it is a public client, or one that its certificate tells of. With
+    `proof_key` its tokens are bound to that key, where the issuer can. `mutual_tls` says that its connections show a
+    certificate, for its name or for its tokens (RFC 8705 s2, s3).
     """
 
     client_id: str
@@ -41,6 +42,7 @@ class ClientIdentity:
     method: Literal["basic", "post"] = "basic"
     proof_key: ECKey | None = field(default=None, repr=False)
     asserting: Asserting | None = None
+    mutual_tls: bool = False
 
     def proving(self, key: ECKey) -> "ClientIdentity":
         """The same client, whose token requests prove that it has `key`: its tokens are bound to it (RFC 9449 s5)."""
@@ -70,7 +72,8 @@ def authenticated(metadata: Metadata, endpoint: str, form: Form, client: ClientI
     """
     if client.issuer != metadata.issuer:
         raise ConfigurationError(f"{client.client_id} is a client of {client.issuer}, not of {metadata.issuer}.")
-    url, key = metadata.endpoint(endpoint), client.proof_key if endpoint in _PROVEN else None
+    url = metadata.mutual(endpoint) if client.mutual_tls else metadata.endpoint(endpoint)
+    key = client.proof_key if endpoint in _PROVEN else None
     if key is None:
         return _signed(url, form, client, now)
 

@@ -46,6 +46,13 @@ class Metadata:
             )
         return url
 
+    def mutual(self, name: str) -> str:
+        """The same for a connection that shows a certificate: its alias, where there is one (RFC 8705 s5)."""
+        aliases = self.document.get("mtls_endpoint_aliases")
+        if isinstance(aliases, dict) and name in aliases:
+            return _endpoint(aliases, name, self.issuer)
+        return self.endpoint(name)
+
 
 def well_known(issuer: str) -> tuple[str, str]:
     """Where an issuer's metadata may lie: RFC 8414 s3.1 puts the suffix before the path, OpenID Connect after it."""

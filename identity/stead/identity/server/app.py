@@ -15,7 +15,7 @@ from stead.identity.server.admin import add_audience, list_edges, remove_audienc
 from stead.identity.server.authorization_code import CodeGrant, RequiredChallenge
 from stead.identity.server.authorize import authorize
 from stead.identity.server.calls import Reply
-from stead.identity.server.client_authentication import PrivateKeyJwt
+from stead.identity.server.client_authentication import Certificate, PrivateKeyJwt
 from stead.identity.server.client_credentials import ServiceGrant
 from stead.identity.server.client_keys import client_keys
 from stead.identity.server.consent import show_consent, submit_consent
@@ -99,7 +99,8 @@ def authorization_server(settings: ServerSettings) -> ASGIApp:
 def _site(settings: ServerSettings) -> Site:
     issuer = Issuer(settings, Store(settings.path))
     core = Core(issuer)
-    core.register_client_auth_method(PrivateKeyJwt.CLIENT_AUTH_METHOD, PrivateKeyJwt(issuer))
+    for method in (Certificate(issuer), PrivateKeyJwt(issuer)):
+        core.register_client_auth_method(method.CLIENT_AUTH_METHOD, method)
     core.register_grant(CodeGrant, [RequiredChallenge()])
     outward = (OutwardGrant,) if settings.resource_servers else ()
     inward = (InwardGrant,) if settings.grant_issuers else ()

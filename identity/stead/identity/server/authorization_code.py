@@ -8,6 +8,7 @@ from authlib.oauth2.rfc7636 import CodeChallenge
 
 from stead.identity.server.approvals import redeem_approval
 from stead.identity.server.authorization import Authorization, Code
+from stead.identity.server.client_authentication import ANY
 from stead.identity.server.clients import REFRESH, Client
 from stead.identity.server.codes import claim_code, new_code
 from stead.identity.server.core import Core, Request
@@ -39,7 +40,7 @@ class RequiredChallenge(CodeChallenge):  # type: ignore[misc]
 class CodeGrant(AuthorizationCodeGrant):  # type: ignore[misc]
     """Authlib's order of checks, our codes: claimed atomically, bound to client, address, challenge and login."""
 
-    TOKEN_ENDPOINT_AUTH_METHODS = ["private_key_jwt", "none"]  # noqa: RUF012
+    TOKEN_ENDPOINT_AUTH_METHODS = ANY
     server: Core
     request: Request
 

@@ -44,7 +44,7 @@ class Call:
     """A request whose body was read, bounded and parsed. `json` is set on the endpoints that take JSON.
 
     `place` is the address that the connection came from, `certificate` the thumbprint of the one that it showed (RFC
-    8705 s3.1).
+    8705 s3.1), which as PEM is `shown`.
     """
 
     method: str
@@ -56,6 +56,7 @@ class Call:
     cookies: Mapping[str, str] = field(default_factory=lambda: _NOTHING, repr=False)
     place: str = ""
     certificate: str | None = None
+    shown: str | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True)

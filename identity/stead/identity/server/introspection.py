@@ -4,6 +4,7 @@ from stead.identity.confirmation import JKT
 from stead.identity.errors import InvalidToken
 from stead.identity.server.authority import owned_by
 from stead.identity.server.calls import Call, Reply, uncached
+from stead.identity.server.client_authentication import CONFIDENTIAL
 from stead.identity.server.errors import invalid_request
 from stead.identity.server.own_tokens import OwnToken, read_own
 from stead.identity.server.site import Site
@@ -14,7 +15,7 @@ _INACTIVE = {"active": False}
 def introspect(site: Site, call: Call) -> Reply:
     """The claims of a token that is still good, to its own audience; to anybody else it is inactive (s2.2)."""
     issuer = site.issuer
-    client = site.core.authenticate_client(site.core.create_oauth2_request(call), ["private_key_jwt"])
+    client = site.core.authenticate_client(site.core.create_oauth2_request(call), CONFIDENTIAL)
     token = call.form.one("token")
     if token is None:
         raise invalid_request("The request has no token.")

@@ -1,6 +1,7 @@
 """Pushed authorization requests (RFC 9126): nothing of the request passes through the browser."""
 
 from stead.identity.server.calls import NO_STORE, Call, Parameters, Reply
+from stead.identity.server.client_authentication import CONFIDENTIAL
 from stead.identity.server.codes import push_request
 from stead.identity.server.errors import Refused, invalid_request
 from stead.identity.server.proofs import invalid_proof, proven_key
@@ -12,7 +13,7 @@ _AUTHENTICATION = frozenset({"client_assertion", "client_assertion_type"})
 
 def push(site: Site, call: Call) -> Reply:
     """Validates the request as /authorize would, and keeps it for one use (RFC 9126 s2)."""
-    client = site.core.authenticate_client(site.core.create_oauth2_request(call), ["private_key_jwt"])
+    client = site.core.authenticate_client(site.core.create_oauth2_request(call), CONFIDENTIAL)
     if call.form.one("request_uri") is not None:
         raise invalid_request("A pushed request cannot refer to another one.")
     kept = {name: found for name, found in call.form.values.items() if name not in _AUTHENTICATION}

@@ -6,6 +6,7 @@ from authlib.oauth2.rfc6749.grants import RefreshTokenGrant
 
 from stead.identity.server.authorization import Authorization, Refresh
 from stead.identity.server.browser import session_is_live
+from stead.identity.server.client_authentication import ANY
 from stead.identity.server.core import Core, Request
 from stead.identity.server.errors import invalid_grant, invalid_scope
 from stead.identity.server.issued import (
@@ -26,7 +27,7 @@ from stead.identity.types import Json
 class RefreshGrant(RefreshTokenGrant):  # type: ignore[misc]
     """One refresh token, one use, one resource (RFC 6749 s6, RFC 8707 s2.2)."""
 
-    TOKEN_ENDPOINT_AUTH_METHODS = ["private_key_jwt", "none"]  # noqa: RUF012
+    TOKEN_ENDPOINT_AUTH_METHODS = ANY
     server: Core
     request: Request
 

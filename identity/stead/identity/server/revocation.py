@@ -2,6 +2,7 @@
 
 from stead.identity.errors import InvalidToken
 from stead.identity.server.calls import NO_STORE, Call, Reply
+from stead.identity.server.client_authentication import ANY
 from stead.identity.server.errors import invalid_request
 from stead.identity.server.issued import find_refresh, revoke_family, revoke_token
 from stead.identity.server.issuer import Issuer
@@ -11,7 +12,7 @@ from stead.identity.server.site import Site
 
 def revoke(site: Site, call: Call) -> Reply:
     """Ends a token of the calling client. A token that is not known is no error (s2.2)."""
-    client = site.core.authenticate_client(site.core.create_oauth2_request(call), ["private_key_jwt", "none"])
+    client = site.core.authenticate_client(site.core.create_oauth2_request(call), ANY)
     token = call.form.one("token")
     if token is None:
         raise invalid_request("The request has no token.")

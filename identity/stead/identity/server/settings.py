@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+from stead.identity.client_certificates import KnownCertificate
 from stead.identity.clock import Clock, system_clock
 from stead.identity.errors import ConfigurationError
 from stead.identity.home import Home
@@ -34,7 +35,8 @@ class ServerSettings:
     `development` shows the sample logins on the login page; `registration` opens RFC 7591 to holders of the initial
     access token. `extra_claims` stand in every access and ID token, such as the tenant; they cannot replace a claim
     that this issuer makes itself (`ConfigurationError`). `workloads` are the clients that prove themselves by their
-    platform's token, by client id; `certificates` says that it is served where clients can show one (RFC 8705).
+    platform's token, by client id; `certificates` says that it is served where clients can show one (RFC 8705), and
+    `client_certificates` which clients are known by that alone.
     `resource_servers` are those elsewhere that it gives grants for, `grant_issuers` those whose grants it takes, by
     name; it is neither of them itself (`ConfigurationError`). With `proof_nonces` a DPoP proof has to carry a nonce of
     this issuer. Lifetimes are seconds; of an access token that of its audience, where that has one of its own.
@@ -53,6 +55,7 @@ class ServerSettings:
     resource_servers: Mapping[str, ResourceServer] = field(default_factory=dict)
     grant_issuers: Mapping[str, GrantIssuer] = field(default_factory=dict)
     certificates: bool = False
+    client_certificates: Mapping[str, KnownCertificate] = field(default_factory=dict)
     proof_nonces: bool = False
     access_token_lifetime: int = 300
     audience_lifetimes: Mapping[str, int] = field(default_factory=dict)
@@ -74,6 +77,14 @@ class ServerSettings:
 
         if self.issuer in {**self.resource_servers, **self.grant_issuers}:
             raise ConfigurationError(f"{self.name} gives no grants to itself.", hint="Name servers elsewhere only.")
+        if self.client_certificates and not self.certificates:
+            raise ConfigurationError(
+                f"{self.name} sees no certificate of a client: it is not on TLS.",
+                hint="Set tls, or take client_certificates out of the settings.",
+            )
+        both = sorted(self.client_certificates.keys() & self.workloads.keys())
+        if both:
+            raise ConfigurationError(f"{both[0]} is to be known in two ways.", hint="Name each client once.")
 
     @property
     def path(self) -> Path:

@@ -20,6 +20,7 @@ from stead.identity.server.authority import (
     owned_by,
     require_audience,
 )
+from stead.identity.server.client_authentication import CONFIDENTIAL
 from stead.identity.server.client_credentials import single_target
 from stead.identity.server.clients import EXCHANGE, Client
 from stead.identity.server.core import Core, Request
@@ -44,7 +45,7 @@ _EXCHANGEABLE = frozenset({Grant.LOGIN, Grant.OBO})
 class ExchangeGrant(BaseGrant, TokenEndpointMixin):  # type: ignore[misc]
     """One subject token, one audience, an access token out."""
 
-    TOKEN_ENDPOINT_AUTH_METHODS = ["private_key_jwt"]  # noqa: RUF012
+    TOKEN_ENDPOINT_AUTH_METHODS = CONFIDENTIAL
     GRANT_TYPE = EXCHANGE
     server: Core
     request: Request
