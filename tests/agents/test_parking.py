@@ -200,11 +200,13 @@ async def test_no_other_token_renews_what_is_kept(home: Home, other: dict[str, A
     async with opened(home, "transfer-agent", VaultSettings()) as storage:
         parking = Parking(cast(Workload, None), storage, 600)
         record = Record("t", "m", "send", {}, _caller(), None, None, 0)
-        parking.keep(record, record.principal)
-        parking.renew(record, _caller(**{"expires_at": 2000, "jti": "other", "token": AccessToken("other"), **other}))
-        assert parking.principal(record).jti == "first"
-        parking.renew(record, _caller(expires_at=2000, jti="fresh", token=AccessToken("fresh")))
-        assert parking.principal(record).jti == "fresh"
+        await parking.keep(record, record.principal)
+        await parking.renew(
+            record, _caller(**{"expires_at": 2000, "jti": "other", "token": AccessToken("other"), **other})
+        )
+        assert (await parking.principal(record)).jti == "first"
+        await parking.renew(record, _caller(expires_at=2000, jti="fresh", token=AccessToken("fresh")))
+        assert (await parking.principal(record)).jti == "fresh"
 
 
 async def test_a_call_that_began_with_a_bound_token_is_not_renewed_by_one_that_a_thief_could_send(home: Home) -> None:
@@ -212,12 +214,12 @@ async def test_a_call_that_began_with_a_bound_token_is_not_renewed_by_one_that_a
     async with opened(home, "transfer-agent", VaultSettings()) as storage:
         parking = Parking(cast(Workload, None), storage, 600)
         record = Record("t", "m", "send", {}, _caller(confirmation=bound), None, None, 0)
-        parking.keep(record, record.principal)
-        parking.renew(record, _caller(expires_at=2000, jti="stolen", token=AccessToken("stolen")))
-        assert parking.principal(record).jti == "first"
+        await parking.keep(record, record.principal)
+        await parking.renew(record, _caller(expires_at=2000, jti="stolen", token=AccessToken("stolen")))
+        assert (await parking.principal(record)).jti == "first"
         fresh = _caller(expires_at=2000, jti="fresh", token=AccessToken("fresh"), confirmation=bound)
-        parking.renew(record, fresh)
-        assert parking.principal(record).jti == "fresh"
+        await parking.renew(record, fresh)
+        assert (await parking.principal(record)).jti == "fresh"
 
 
 @asynccontextmanager

@@ -252,7 +252,7 @@ class TestDeletion:
     def test_no_plain_key_lies_in_a_database(self, home: Home, vault: Vault) -> None:
         vault.put(ALICE, "t", "subject", b"x")
         wrapped: list[Any] = rows(home.database(NAME), "data_keys")
-        plain = [vault._keys.unwrap(Wrapped(by, sealed), place) for place, by, sealed in wrapped]
+        plain = [vault.keys.unwrap(Wrapped(by, sealed), place) for place, by, sealed in wrapped]
         assert len(plain) == 2
         assert not any(key in files(home) for key in (*plain, *home.secrets(NAME)))
 

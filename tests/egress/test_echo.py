@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from stead.agents.kit.ask import Consent
 from stead.agents.kit.mcp_client import McpClient
 from stead.broker.executor.replies import Fault, Reply, passed_on
 from stead.identity.egress import OpenHop, new_span, new_trace
@@ -46,13 +47,17 @@ async def once(_: str, work: Any) -> Any:
     return await work()
 
 
+async def revealed(_: Consent) -> AccessToken:
+    return AccessToken("x")
+
+
 @pytest.mark.parametrize("place", ["text", "error text", "result", "error", "hint"])
 async def test_a_tool_that_gives_the_token_back_has_its_answer_kept_from_everybody(
     workload: Workload, issuer: Any, places: Any, place: str
 ) -> None:
     echo = Echo(place)
     places[0].app = echo
-    client = McpClient(workload, "echo", places[0].url, ("x",), Grant.OBO, once, lambda consent: AccessToken("x"))
+    client = McpClient(workload, "echo", places[0].url, ("x",), Grant.OBO, once, revealed)
     with acting_for(issuer.principal(), None), pytest.raises(ProviderUnavailable) as refused:
         await client.call("say")
     assert echo.seen[0].startswith("ey")
@@ -65,7 +70,7 @@ async def test_an_answer_that_is_none_is_quoted_nowhere(
     workload: Workload, issuer: Any, places: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
     places[0].app = echo = Echo("nonsense")
-    client = McpClient(workload, "echo", places[0].url, ("x",), Grant.OBO, once, lambda consent: AccessToken("x"))
+    client = McpClient(workload, "echo", places[0].url, ("x",), Grant.OBO, once, revealed)
     with acting_for(issuer.principal(), None), pytest.raises(ProviderUnavailable) as refused:
         await client.call("say")
     assert echo.seen[0] not in f"{caplog.text} {refused.value} {refused.value.__cause__} {refused.value.debug}"
@@ -73,7 +78,7 @@ async def test_an_answer_that_is_none_is_quoted_nowhere(
 
 async def test_a_tool_that_does_not_is_answered_with(workload: Workload, issuer: Any, places: Any) -> None:
     places[0].app = Echo("nowhere")
-    client = McpClient(workload, "echo", places[0].url, ("x",), Grant.OBO, once, lambda consent: AccessToken("x"))
+    client = McpClient(workload, "echo", places[0].url, ("x",), Grant.OBO, once, revealed)
     with acting_for(issuer.principal(), None):
         assert await client.call("say") == {"ok": True}
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from stead.agents.kit.ask import Consent
 from stead.agents.kit.mcp_client import McpClient
 from stead.broker.executor import tools
 from stead.broker.executor.agents import Agents
@@ -139,7 +140,10 @@ async def test_a_server_that_answers_what_nobody_asked_holds_nobody_up(
 
 
 def client_of(workload: Workload, url: str) -> McpClient:
-    return McpClient(workload, "rogue", url, ("x",), Grant.S2S, once, lambda _: AccessToken("x"))
+    async def revealed(_: Consent) -> AccessToken:
+        return AccessToken("x")
+
+    return McpClient(workload, "rogue", url, ("x",), Grant.S2S, once, revealed)
 
 
 @pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity"])

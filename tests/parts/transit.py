@@ -23,12 +23,16 @@ class Transit:
         self.requests: list[tuple[str, dict[str, Any]]] = []
         self.status: int | None = None
         self.url = ""
+        self.answers = threading.Event()
+        """Cleared, the service takes requests and does not answer."""
+        self.answers.set()
 
     def rotate(self) -> None:
         self.versions.append(os.urandom(32))
 
     def answer(self, path: str, token: str, body: dict[str, Any]) -> tuple[int, dict[str, Any]]:
         self.requests.append((path, body))
+        self.answers.wait()
         if self.status is not None:
             return self.status, {"errors": ["made up"]}
         if token != TOKEN:
@@ -88,6 +92,7 @@ def serving() -> Iterator[Transit]:
     try:
         yield transit
     finally:
+        transit.answers.set()
         server.shutdown()
         server.server_close()
         thread.join()

@@ -46,7 +46,8 @@ async def test_an_open_page_is_told_and_nothing_is_kept_of_the_session(world: Wo
             async for line in stream.aiter_lines():
                 if "The session has ended." in line:
                     break
-    assert kept(world) == secrets_before
+            while kept(world) != secrets_before:
+                await asyncio.sleep(0.02)
 
 
 def kept(world: World) -> int:

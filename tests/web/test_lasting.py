@@ -35,7 +35,7 @@ async def test_each_service_gets_a_token_of_its_own_by_refreshing(world: World, 
         broker, _ = await site.credentials.token(session, network.broker, BROKER_SCOPE)
         trail, _ = await site.credentials.token(session, network.trail, TRAIL_SCOPE)
     site.sessions.close()
-    site.vault.close()
+    await site.vault.close()
     assert peek_claims(broker)["aud"] == network.broker
     assert peek_claims(trail)["aud"] == network.trail
     assert peek_claims(trail)["scope"] == TRAIL_SCOPE
@@ -50,21 +50,21 @@ async def test_renewals_at_once_spend_each_refresh_token_once(world: World, alic
         assert len({peek_claims(token)["jti"] for token, _ in renewed}) == 5
         await site.credentials.token(session, network.trail, TRAIL_SCOPE)
     site.sessions.close()
-    site.vault.close()
+    await site.vault.close()
 
 
 async def test_a_refresh_token_that_is_no_longer_good_ends_the_session(world: World, alice: Tab) -> None:
     site, network = Site(Workload.open("finport-web", home=world.home)), world.home.network
     async with site.workload:
         session = session_of(site, alice)
-        spent = site.credentials.refresh_token(session)
+        spent = await site.credentials.refresh_token(session)
         assert spent is not None
         await site.credentials.token(session, network.broker, BROKER_SCOPE, life=LONG)
-        site.vault.put(session.owner, session.key, "refresh", spent)
+        await site.vault.put(session.owner, session.key, "refresh", spent)
         with pytest.raises(InvalidToken, match="run out"):
             await site.credentials.token(session, network.broker, BROKER_SCOPE, life=LONG)
     site.sessions.close()
-    site.vault.close()
+    await site.vault.close()
     assert (await alice.http.get("/state")).status_code == 401
 
 
@@ -91,19 +91,19 @@ async def test_logins_that_nobody_comes_back_from_leave_nothing_behind(world: Wo
     site = Site(Workload.open("finport-web", home=world.home, clock=lambda: time.time() + 700))
     begun = [row[0] for row in site.sessions._database.execute("SELECT key FROM logins").fetchall()]
     assert len(begun) >= 3
-    assert all(site.vault.get("login", key, "authorization request") for key in begun)
-    site.login.sweep()
+    assert all([await site.vault.get("login", key, "authorization request") for key in begun])
+    await site.login.sweep()
     assert site.sessions.lapsed_logins() == []
-    assert not any(site.vault.get("login", key, "authorization request") for key in begun)
+    assert not any([await site.vault.get("login", key, "authorization request") for key in begun])
     site.sessions.close()
-    site.vault.close()
+    await site.vault.close()
 
 
 async def test_logins_that_strangers_begin_are_bounded(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("stead.demo.web.session.MOST_LOGINS", 2)
     site = Site(Workload.open("finport-web", home=world.home))
     cookies = [site.sessions.begin_login() for _ in range(5)]
-    site.login.sweep()
+    await site.login.sweep()
     assert [site.sessions.take_login(cookie) for cookie in cookies] == [False, False, False, True, True]
     site.sessions.close()
-    site.vault.close()
+    await site.vault.close()

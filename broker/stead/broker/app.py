@@ -28,7 +28,9 @@ from stead.broker.executor.subjects import Subjects
 from stead.broker.executor.tools import Tools
 from stead.broker.planner import planner
 from stead.broker.registry import Catalogue, Registry, Status
+from stead.identity.patience import Unavailable, tell
 from stead.identity.types import ASGIApp
+from stead.identity.vault_async import AsyncVault
 from stead.identity.vaults import open_vault
 from stead.identity.workload import Workload
 
@@ -46,7 +48,8 @@ def broker_app(workload: Workload) -> ASGIApp:
     engine = _engine(workload)
     board, requests, attempts = TaskBoard(engine), Requests(engine), Attempts(engine)
     registry = Registry(workload, Catalogue(engine))
-    subjects = Subjects(open_vault(workload.home, settings.vault, f"{NAME}-vault"), workload.verifier)
+    vault = AsyncVault(open_vault(workload.home, settings.vault, f"{NAME}-vault"))
+    subjects = Subjects(vault, workload.verifier)
     office = Office(
         workload=workload,
         registry=registry,
@@ -63,7 +66,7 @@ def broker_app(workload: Workload) -> ASGIApp:
         await registry.open(workload.home.network)
         async with _working(office):
             yield
-        subjects.vault.close()
+        await vault.close()
         await engine.dispose()
 
     started = time.monotonic()
@@ -72,7 +75,8 @@ def broker_app(workload: Workload) -> ASGIApp:
         gathered = all(entry.status in (Status.READY, Status.CLOSED) for entry in registry.entries())
         return gathered or time.monotonic() - started > GATHERING
 
-    inner = Starlette(routes=_routes(workload, office, Methods(office, board, requests)), lifespan=lifespan)
+    routes = _routes(workload, office, Methods(office, board, requests))
+    inner = Starlette(routes=routes, lifespan=lifespan, exception_handlers={Unavailable: tell})
     return workload.protect(
         Scoped(inner, workload.url),
         describe=operation,

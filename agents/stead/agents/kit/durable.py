@@ -174,11 +174,11 @@ async def receive(topic: str, within: float) -> Json | None:
 async def step(name: str, work: Callable[[], Awaitable[T]]) -> T:
     """Does `work` once and keeps what it returns. A peer that does not answer is asked again a few times."""
 
-    async def patient() -> T:
+    async def retried() -> T:
         for pause in RETRIES:
             with suppress(ProviderUnavailable):
                 return await work()
             await asyncio.sleep(pause)
         return await work()
 
-    return cast(T, await _engine().dbos.run_step_async({"name": name}, patient))
+    return cast(T, await _engine().dbos.run_step_async({"name": name}, retried))

@@ -16,6 +16,7 @@ from stead.agents.kit.handler import Methods
 from stead.agents.kit.runtime import Runtime
 from stead.agents.kit.skill import Skill
 from stead.identity.errors import ConfigurationError
+from stead.identity.patience import Unavailable, tell
 from stead.identity.policy import Policy, Worded, declared
 from stead.identity.policy.files import read_file, told_of
 from stead.identity.types import ASGIApp
@@ -48,7 +49,8 @@ def edge(
     async def ready() -> bool:
         return runtime.ready
 
-    a2a = Starlette(routes=create_jsonrpc_routes(Methods(runtime), "/a2a", CallerContext()), lifespan=lifespan)
+    routes = create_jsonrpc_routes(Methods(runtime), "/a2a", CallerContext())
+    a2a = Starlette(routes=routes, lifespan=lifespan, exception_handlers={Unavailable: tell})
     return workload.protect(
         a2a,
         describe=Door(name, dict(skills)).describe,

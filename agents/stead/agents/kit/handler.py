@@ -43,6 +43,7 @@ from stead.agents.kit.parking import origin_of
 from stead.agents.kit.runtime import Runtime
 from stead.agents.kit.wire import PARKED, TERMINAL, read_answer
 from stead.identity.errors import InvalidRequest
+from stead.identity.patience import telling_callers
 from stead.identity.values import Principal, current_arrival
 
 
@@ -126,7 +127,8 @@ class Methods(RequestHandler):
         call, config = authorized_call(context), params.configuration.task_push_notification_config
         push = _receiver(config.url) if call.skill.durable else None
         try:
-            return await self._runtime.accept(call, params.message, caller, current_arrival(), push), caller
+            with telling_callers():
+                return await self._runtime.accept(call, params.message, caller, current_arrival(), push), caller
         except InvalidRequest as error:
             raise invalid(error) from None
 

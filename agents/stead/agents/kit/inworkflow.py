@@ -20,6 +20,7 @@ from stead.agents.kit.parking import Parking
 from stead.agents.kit.wire import text_part
 from stead.identity.challenge import Challenge, PinnedOperation, Provider, enriched
 from stead.identity.errors import ConfigurationError
+from stead.identity.patience import patient
 from stead.identity.types import Json
 from stead.identity.values import acting_for
 
@@ -65,7 +66,8 @@ class DurableAsk:
         challenge = Challenge.from_json(wire)
         await self._answer(challenge)
         await durable.step("resume", lambda: self._work(f"{self.provider_name} confirmed. Going on."))
-        self.identity.enter_context(acting_for(self.parking.principal(self.record), self.record.arrival))
+        principal = await patient(lambda: self.parking.principal(self.record))
+        self.identity.enter_context(acting_for(principal, self.record.arrival))
         await self.parking.tell(self.task, "TASK_STATE_WORKING")
         return await self._consent(challenge, operation)
 

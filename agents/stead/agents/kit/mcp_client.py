@@ -38,7 +38,7 @@ REFUSED = frozenset({replies.UNAUTHENTICATED, replies.REFUSED, replies.UNAVAILAB
 """JSON-RPC codes whose message and hint are meant for the caller."""
 
 Once = Callable[[str, Callable[[], Awaitable[Json]]], Awaitable[Json]]
-Reveal = Callable[[Consent], AccessToken]
+Reveal = Callable[[Consent], Awaitable[AccessToken]]
 
 _RESULT: TypeAdapter[CallToolResult] = TypeAdapter(CallToolResult)
 log = logging.getLogger("stead.kit")
@@ -74,13 +74,13 @@ class McpClient:
 
     async def _hop(self, tool: str, arguments: Json) -> Json:
         resource = f"{self.name}.{tool}"
-        async with self.workload.hop(self._target(), operation="tools/call", resource=resource) as hop:
+        async with self.workload.hop(await self._target(), operation="tools/call", resource=resource) as hop:
             return await self._call(tool, arguments, hop)
 
-    def _target(self) -> Target:
+    async def _target(self) -> Target:
         if self.consent is None:
             return Target(self.url, self.scopes, self.grant)
-        token, consent_id = self.reveal(self.consent), self.consent.id
+        token, consent_id = await self.reveal(self.consent), self.consent.id
         return Target(self.url, self.scopes, Grant.IN_TASK, credential=token, effects=True, consent_id=consent_id)
 
     async def _call(self, tool: str, arguments: Json, hop: OpenHop) -> Json:

@@ -94,13 +94,13 @@ class Parking:
         self, challenge: Challenge, owner: str, token: AccessToken, details: Sequence[Json], consent_id: str | None
     ) -> bool:
         """Records a yes with its credential, and wakes the call. False when the question was closed meanwhile."""
-        self.storage.vault.put(owner, challenge.task, credential_name(challenge.id), token)
+        await self.storage.vault.put(owner, challenge.task, credential_name(challenge.id), token)
         granted: Json = {"granted": [dict(one) for one in details], "consent_id": consent_id}
         moved = await self.storage.challenges.move(challenge.id, Answered.REDEEMING, Answered.GRANTED, **granted)
         if moved:
             await self._wake(challenge, Answered.GRANTED)
         else:
-            self.storage.vault.forget(owner, challenge.task, credential_name(challenge.id))
+            await self.storage.vault.forget(owner, challenge.task, credential_name(challenge.id))
         return moved
 
     async def remind(self, task: str) -> None:
@@ -128,37 +128,37 @@ class Parking:
                 return True
         return False
 
-    def reveal(self, record: Record, consent: Consent) -> AccessToken:
+    async def reveal(self, record: Record, consent: Consent) -> AccessToken:
         """The credential of a consent, at the place of its use. Raises `InvalidGrant` when it is gone."""
-        kept = self.storage.vault.get(record.principal.owner, record.task, credential_name(consent.challenge))
+        kept = await self.storage.vault.get(record.principal.owner, record.task, credential_name(consent.challenge))
         if kept is None:
             raise InvalidGrant("The consent is used up.", hint="Ask again.")
         return self.workload.bound(AccessToken(kept.decode()))
 
-    def keep(self, record: Record, principal: Principal) -> None:
+    async def keep(self, record: Record, principal: Principal) -> None:
         """Keeps the subject's token while the call waits."""
         if principal.token is not None:
-            kept = {"principal": principal_json(principal), "token": principal.token.reveal()}
-            self.storage.vault.put(record.principal.owner, record.task, SUBJECT, json.dumps(kept).encode())
+            await self.storage.vault.put(record.principal.owner, record.task, SUBJECT, _sealable(principal))
 
-    def principal(self, record: Record) -> Principal:
+    async def principal(self, record: Record) -> Principal:
         """Who called, with the freshest token of theirs that is at hand."""
-        kept = self.storage.vault.get(record.principal.owner, record.task, SUBJECT)
+        kept = await self.storage.vault.get(record.principal.owner, record.task, SUBJECT)
         if kept is None:
             return record.principal
         stored = json.loads(kept)
         return replace(principal_from(stored["principal"], AccessToken(stored["token"])), txn=record.principal.txn)
 
-    def renew(self, record: Record, caller: Principal) -> None:
+    async def renew(self, record: Record, caller: Principal) -> None:
         """Keeps the caller's token if it is fresher, of the same person through the same actors, and for this task.
 
-        A call that began with a bound token is not renewed by one that whoever stole it could send.
+        A call that began with a bound token is not renewed by one that whoever stole it could send, and one that ended
+        keeps nothing, however late this comes.
         """
-        held = self.principal(record)
+        held = await self.principal(record)
         same = _bearer(held) == _bearer(caller) and caller.txn == record.principal.txn
         as_bound = record.principal.confirmation is None or caller.confirmation is not None
-        if same and as_bound and caller.expires_at > held.expires_at:
-            self.keep(record, caller)
+        if same and as_bound and caller.token is not None and caller.expires_at > held.expires_at:
+            await self.storage.vault.replace(record.principal.owner, record.task, SUBJECT, _sealable(caller))
 
     async def tell(self, task: str, state: str) -> None:
         """Starts telling the task's receiver, if it has one. Called within the task's workflow."""
@@ -185,6 +185,11 @@ class Parking:
             return
         if reply.status_code >= 500 or reply.status_code in (401, 429):
             raise ProviderUnavailable("The receiver of the push has a problem.")
+
+
+def _sealable(principal: Principal) -> bytes:
+    token = None if principal.token is None else principal.token.reveal()
+    return json.dumps({"principal": principal_json(principal), "token": token}).encode()
 
 
 def _bearer(principal: Principal) -> tuple[str, tuple[str, ...], str]:

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, Mapping, Sequence
-from contextlib import ExitStack, asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager, suppress
 from dataclasses import replace
 from typing import Any
 from uuid import uuid4
@@ -21,7 +21,8 @@ from stead.agents.kit.parking import Parking
 from stead.agents.kit.skill import Skill
 from stead.agents.kit.storage import Storage, opened
 from stead.agents.kit.wire import Call, new_task
-from stead.identity.errors import ConfigurationError, InvalidRequest
+from stead.identity.errors import ConfigurationError, InvalidRequest, ProviderUnavailable
+from stead.identity.patience import patient
 from stead.identity.telemetry import happened, names
 from stead.identity.types import Json
 from stead.identity.values import Arrival, Grant, Principal, acting_for
@@ -113,7 +114,7 @@ class Runtime:
 
     async def _begin(self, record: Record, message: Message) -> None:
         if self._durable(record):
-            self.parking.keep(record, record.principal)
+            await self.parking.keep(record, record.principal)
         await self.storage.board.add(new_task(record.task, message), record.principal.owner)
         if record.arrival is not None:
             self.workload.journal.bind(record.arrival.hop, record.task)
@@ -137,6 +138,10 @@ class Runtime:
     def _durable(self, record: Record) -> bool:
         return self.skills[record.skill].durable
 
+    def _in_memory(self, record: Record) -> bool:
+        """Unlike a call of a skill that is durable, or that this agent does not have any more."""
+        return record.skill in self.skills and not self._durable(record)
+
     async def _run_in_memory(self, record: Record) -> None:
         await self._show_working(record)
         ask = InMemoryAsk(record, self.storage.board)
@@ -147,14 +152,15 @@ class Runtime:
     async def run(self, task: str) -> None:
         """Runs a durable call to its end: the body of its workflow."""
         record = await self.storage.calls.get(task)
-        principal, provider = self.parking.principal(record), self.skills[record.skill].provider
+        principal = await patient(lambda: self.parking.principal(record))
+        provider = self.skills[record.skill].provider
         where = None if provider is None else provider(self.workload.network)
         await durable.step("begin", lambda: self._show_working(record))
         with ExitStack() as identity:
             identity.enter_context(acting_for(principal, record.arrival))
             ask = DurableAsk(record, self.parking, where, identity)
             ending = await self._perform(record, ask, principal)
-        await durable.step("end", lambda: self._end(record, ending))
+        await durable.step("end", lambda: patient(lambda: self._end(record, ending)))
         await self.parking.tell(task, TaskState.Name(ending.task_state))
 
     async def notify(self, task: str, url: str, state: str) -> None:
@@ -184,11 +190,12 @@ class Runtime:
         await self.storage.board.move(record.task, record.principal.owner, TaskState.TASK_STATE_WORKING)
 
     async def _end(self, record: Record, ending: Ending) -> None:
-        """Shows how the call ended, and forgets every credential it had. Repeatable."""
+        """Forgets every credential that the call had, and then shows how it ended. Repeatable."""
         owner, made = record.principal.owner, ending.artifact(record.skill)
+        if not self._in_memory(record):  # which keeps none, so that none waits for the vault
+            await self.storage.vault.forget(owner, record.task)
         await self.storage.board.move(record.task, owner, ending.task_state, ending.parts(), artifact=made)
         happened(names.ENDED, TASK=record.task)
-        self.storage.vault.forget(owner, record.task)
         await self.storage.calls.end(record.task)
 
     async def cancel(self, task: str) -> bool:
@@ -214,7 +221,9 @@ class Runtime:
         """Takes the caller's token for a call that waits, if it is fresher and of the same person and actors."""
         record = await self.storage.calls.get(task)
         if self._durable(record):
-            self.parking.renew(record, caller)
+            # Whoever looks after a task is told of it all the same.
+            with suppress(ProviderUnavailable):
+                await self.parking.renew(record, caller)
 
     async def _take_up(self) -> None:
         if self.outlives:

@@ -13,7 +13,7 @@ from stead.agents.kit.board import Board
 from stead.agents.kit.calls import Calls, metadata
 from stead.agents.kit.challenges import Challenges
 from stead.identity.home import Home
-from stead.identity.vault import Vault
+from stead.identity.vault_async import AsyncVault
 from stead.identity.vaults import VaultSettings, open_vault
 
 
@@ -25,14 +25,14 @@ class Storage:
     board: Board
     calls: Calls
     challenges: Challenges
-    vault: Vault
+    vault: AsyncVault
 
 
 @asynccontextmanager
 async def opened(home: Home, name: str, keys: VaultSettings) -> AsyncGenerator[Storage, None]:
     """The storage of the agent `name`; made at the first start."""
     engine = sqlite(home.database(name))
-    vault = open_vault(home, keys, f"{name}-vault")
+    vault = AsyncVault(open_vault(home, keys, f"{name}-vault"))
     try:
         async with engine.begin() as connection:
             await connection.run_sync(metadata.create_all)
@@ -40,7 +40,7 @@ async def opened(home: Home, name: str, keys: VaultSettings) -> AsyncGenerator[S
         await storage.board.open()
         yield storage
     finally:
-        vault.close()
+        await vault.close()
         await engine.dispose()
 
 

@@ -50,7 +50,8 @@ from stead.broker.executor.office import Office
 from stead.broker.executor.planning import ANSWER
 from stead.broker.executor.reading import data_of
 from stead.broker.executor.tasks import run_task
-from stead.identity.errors import InvalidRequest
+from stead.identity.errors import InvalidRequest, ProviderUnavailable
+from stead.identity.patience import telling_callers
 from stead.identity.values import Principal, current_arrival, current_principal
 
 ANSWERING = 10.0
@@ -167,7 +168,8 @@ class Methods(RequestHandler):
         if known is not None and known.status.state in TERMINAL:
             return task_id
         arrival = current_arrival()
-        await self._office.subjects.keep(task_id, caller)
+        with telling_callers():
+            await self._keep(task_id, caller)
         if await self._board.add(new_task(task_id, message), caller.owner) and arrival is not None:
             self._office.workload.journal.bind(arrival.hop, task_id)
         await durable.start(run_task, task_id, task_id, caller.owner, goal, mode, arrival_json(arrival))
@@ -197,8 +199,19 @@ class Methods(RequestHandler):
             raise InvalidParamsError("This task asks no such question.")
 
     async def _renew(self, task: Task, caller: Principal) -> None:
-        if task.status.state not in TERMINAL and await self._office.subjects.keep(task.id, caller):
-            await self._office.parked.nudge(task.id)
+        # Whoever looks after a task is told of it all the same.
+        with suppress(ProviderUnavailable):
+            if task.status.state not in TERMINAL and await self._keep(task.id, caller):
+                await self._office.parked.nudge(task.id)
+
+    async def _keep(self, task_id: str, caller: Principal) -> bool:
+        """Keeps the caller's token for a task, unless that has ended meanwhile. Whether it was needed."""
+        kept = await self._office.subjects.keep(task_id, caller)
+        task = await self._board.get(task_id, caller.owner)
+        if task is None or task.status.state not in TERMINAL:
+            return kept
+        await self._office.subjects.forget(caller.owner, task_id)
+        return False
 
     def _events(self, task_id: str, caller: Principal) -> AsyncGenerator[Event, None]:
         """Nobody is told anything beyond the life of their token."""

@@ -7,6 +7,7 @@ from stead.broker.executor import durable
 from stead.broker.executor.errands import Errand, arrival_of
 from stead.broker.executor.office import current
 from stead.broker.plans import Step
+from stead.identity.patience import patient
 from stead.identity.types import Json
 
 ATTEMPTS, PAUSE = 10, 5.0
@@ -26,7 +27,7 @@ async def cancel_children(task: str, owner: str, arrival: Json | None, children:
 
 async def forget(task: str, owner: str) -> bool:
     """Deletes the person's token: the task is over."""
-    await current().subjects.forget(owner, task)
+    await patient(lambda: current().subjects.forget(owner, task))
     return True
 
 

@@ -3,12 +3,11 @@
 A task outlives its tokens; whoever owns it renews them by asking after it. It never falls back to the broker itself.
 """
 
-import asyncio
 from dataclasses import dataclass, field
 
 from stead.identity.errors import InvalidToken
 from stead.identity.values import AccessToken, Principal
-from stead.identity.vault import Vault
+from stead.identity.vault_async import AsyncVault
 from stead.identity.verifier import Verifier
 
 _SUBJECT = "subject"
@@ -18,7 +17,7 @@ _SUBJECT = "subject"
 class Subjects:
     """Subject tokens by (owner, task)."""
 
-    vault: Vault
+    vault: AsyncVault
     verifier: Verifier
     _expiry: dict[tuple[str, str], int] = field(default_factory=dict)
 
@@ -27,13 +26,13 @@ class Subjects:
         key = (principal.owner, task)
         if principal.token is None or principal.expires_at <= self._expiry.get(key, 0):
             return False
-        await asyncio.to_thread(self.vault.put, principal.owner, task, _SUBJECT, principal.token)
+        await self.vault.put(principal.owner, task, _SUBJECT, principal.token)
         self._expiry[key] = principal.expires_at
         return True
 
     async def principal(self, owner: str, task: str) -> Principal:
         """Who the task acts for. Raises `InvalidToken` when their token ran out, or is gone."""
-        kept = await asyncio.to_thread(self.vault.get, owner, task, _SUBJECT)
+        kept = await self.vault.get(owner, task, _SUBJECT)
         if kept is None:
             raise InvalidToken("No token is kept for this task.", hint="Sign in again.")
         principal = await self.verifier.recognize(AccessToken(kept.decode()))
@@ -44,4 +43,4 @@ class Subjects:
     async def forget(self, owner: str, task: str) -> None:
         """Deletes the token: the task is over."""
         self._expiry.pop((owner, task), None)
-        await asyncio.to_thread(self.vault.forget, owner, task)
+        await self.vault.forget(owner, task)

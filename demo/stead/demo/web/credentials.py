@@ -13,7 +13,7 @@ from stead.identity.errors import InvalidGrant, InvalidScope, InvalidToken
 from stead.identity.flows.wire import TokenSet
 from stead.identity.peek import peek_claims
 from stead.identity.values import AccessToken, RefreshToken
-from stead.identity.vault import Vault
+from stead.identity.vault_async import AsyncVault
 from stead.identity.workload import Workload
 
 FRESH = 30.0
@@ -23,22 +23,22 @@ FRESH = 30.0
 class Credentials:
     """Obtains the access token of a session for a service."""
 
-    def __init__(self, workload: Workload, provider: Provider, vault: Vault) -> None:
+    def __init__(self, workload: Workload, provider: Provider, vault: AsyncVault) -> None:
         self._workload = workload
         self._provider = provider
         self._vault = vault
         self._locks: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
 
-    def keep(self, session: Session, tokens: TokenSet, audience: str) -> None:
+    async def keep(self, session: Session, tokens: TokenSet, audience: str) -> None:
         """Stores what a login or a renewal gave; the refresh token first, since only that cannot be had again."""
         if tokens.refresh_token is not None:
-            self._vault.put(session.owner, session.key, "refresh", tokens.refresh_token)
+            await self._vault.put(session.owner, session.key, "refresh", tokens.refresh_token)
         entry = {
             "token": tokens.access_token.reveal(),
             "ends": tokens.expires_at,
             "scope": " ".join(sorted(self._provider.ours(tokens.scope))),
         }
-        self._vault.put(session.owner, session.key, audience, json.dumps(entry).encode())
+        await self._vault.put(session.owner, session.key, audience, json.dumps(entry).encode())
 
     async def token(
         self, session: Session, audience: str, *scopes: str, life: float = FRESH
@@ -49,7 +49,7 @@ class Credentials:
         they lack the right, `ProviderUnavailable` when the provider is away.
         """
         async with self._locks[session.key]:
-            held = self._held(session, audience)
+            held = await self._held(session, audience)
             if held is None or held[1] < self._workload.clock() + life:
                 held = await self._renewed(session, audience, held)
         token, ends, granted = held
@@ -60,18 +60,19 @@ class Credentials:
             )
         return token, ends
 
-    def refresh_token(self, session: Session) -> RefreshToken | None:
+    async def refresh_token(self, session: Session) -> RefreshToken | None:
         """The refresh token, for giving it back."""
-        stored = self._vault.get(session.owner, session.key, "refresh")
+        stored = await self._vault.get(session.owner, session.key, "refresh")
         return None if stored is None else RefreshToken(stored.decode())
 
-    def forget(self, session: Session) -> None:
-        """Deletes every token of the session."""
-        self._vault.forget(session.owner, session.key)
+    async def forget(self, session: Session) -> None:
+        """Deletes every token of the session, also one that is being renewed."""
+        async with self._locks[session.key]:
+            await self._vault.forget(session.owner, session.key)
         self._locks.pop(session.key, None)
 
-    def _held(self, session: Session, audience: str) -> tuple[AccessToken, float, frozenset[str]] | None:
-        stored = self._vault.get(session.owner, session.key, audience)
+    async def _held(self, session: Session, audience: str) -> tuple[AccessToken, float, frozenset[str]] | None:
+        stored = await self._vault.get(session.owner, session.key, audience)
         if stored is None:
             return None
         entry = json.loads(stored)
@@ -84,14 +85,14 @@ class Credentials:
     async def _renewed(
         self, session: Session, audience: str, held: tuple[AccessToken, float, frozenset[str]] | None
     ) -> tuple[AccessToken, float, frozenset[str]]:
-        refresh = self.refresh_token(session)
+        refresh = await self.refresh_token(session)
         if refresh is None:
             # A provider that gives no refresh token: what is held is used to its end, and then it is over.
             if held is not None and held[1] > self._workload.clock():
                 return held
             raise InvalidToken("The sign-in has run out.", hint="Sign in again.")
         tokens = await self._ask(session, audience, refresh)
-        self.keep(session, tokens, audience)
+        await self.keep(session, tokens, audience)
         return tokens.access_token, tokens.expires_at, self._provider.ours(tokens.scope)
 
     async def _ask(self, session: Session, audience: str, refresh: RefreshToken) -> TokenSet:
@@ -100,5 +101,5 @@ class Credentials:
         try:
             return await self._workload.run(flow)
         except InvalidGrant as refused:
-            self.forget(session)
+            await self._vault.forget(session.owner, session.key)
             raise InvalidToken("The sign-in has run out.", hint="Sign in again.", debug=refused.description) from None

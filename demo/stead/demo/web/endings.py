@@ -9,6 +9,7 @@ from stead.demo.web.following import Following
 from stead.demo.web.session import Session, Sessions
 from stead.identity.clock import Clock
 from stead.identity.errors import ProviderUnavailable
+from stead.identity.patience import patient
 from stead.identity.signals.hearing import Hearing
 from stead.identity.signals.notebook import Ended
 from stead.identity.signals.revoked import Revoked
@@ -45,7 +46,6 @@ class Endings:
 
     def _end(self, session: Session) -> None:
         self._sessions.end(session)
-        self._credentials.forget(session)
         leaving = asyncio.create_task(self._leave(session), name="end of a session")
         self._leaving.add(leaving)
         leaving.add_done_callback(self._leaving.discard)
@@ -57,4 +57,5 @@ class Endings:
                 self._hearing.add(Ended(session.issuer, self._clock(), session.sid, session.subject))
             except (sqlite3.Error, ProviderUnavailable) as failure:
                 _log.warning("whose session ended is not on record: %s", type(failure).__name__)
-        await self._following.leave(session)
+        # Its pages do not wait for the vault, whose keys may be away for a while.
+        await asyncio.gather(self._following.leave(session), patient(lambda: self._credentials.forget(session)))

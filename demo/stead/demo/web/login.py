@@ -6,16 +6,24 @@ the browser is a redirect; codes and tokens stay between this process and the pr
 
 import json
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from typing import Any
 
 from stead.demo.web.credentials import Credentials
 from stead.demo.web.provider import Provider
 from stead.demo.web.session import Session, Sessions, digest
-from stead.identity.errors import ConfigurationError, GrantRefused, IdentityError, InvalidRequest, InvalidToken
+from stead.identity.errors import (
+    ConfigurationError,
+    GrantRefused,
+    IdentityError,
+    InvalidRequest,
+    InvalidToken,
+    ProviderUnavailable,
+)
 from stead.identity.flows.authorization_code import AuthorizationRequest, begin, redeem, validate_callback
 from stead.identity.flows.revocation import revoke
 from stead.identity.values import RefreshToken
-from stead.identity.vault import Vault
+from stead.identity.vault_async import AsyncVault
 from stead.identity.workload import Workload
 
 _REQUEST = "authorization request"
@@ -25,7 +33,7 @@ class Login:
     """The two halves of a sign-in, and the sign-out."""
 
     def __init__(
-        self, workload: Workload, provider: Provider, sessions: Sessions, vault: Vault, credentials: Credentials
+        self, workload: Workload, provider: Provider, sessions: Sessions, vault: AsyncVault, credentials: Credentials
     ) -> None:
         self._workload = workload
         self._provider = provider
@@ -45,7 +53,7 @@ class Login:
             extra={"prompt": "login"} if anew else None,
         )
         cookie = self._sessions.begin_login()
-        self._vault.put("login", digest(cookie), _REQUEST, json.dumps(pending.to_json()).encode())
+        await self._vault.put("login", digest(cookie), _REQUEST, json.dumps(pending.to_json()).encode())
         return pending.url, cookie
 
     async def finish(self, cookie: str | None, parameters: Iterable[tuple[str, str]]) -> tuple[str, Session]:
@@ -53,7 +61,7 @@ class Login:
 
         Raises `InvalidRequest` for a callback that answers no login of this browser, else what the provider states.
         """
-        pending = self._take(cookie)
+        pending = await self._take(cookie)
         code = validate_callback(pending, parameters)
         metadata = await self._workload.metadata(self._provider.issuer)
         flow = redeem(
@@ -73,28 +81,29 @@ class Login:
         new_cookie, session = self._sessions.begin(
             self._provider.issuer, subject, name, sid if isinstance(sid, str) else None
         )
-        self._credentials.keep(
+        await self._credentials.keep(
             session, tokens, next(iter(self._provider.resources), self._workload.home.network.broker)
         )
         return new_cookie, session
 
-    def sweep(self) -> None:
+    async def sweep(self) -> None:
         """Forgets the secrets of logins that nobody came back from."""
         for key in self._sessions.lapsed_logins():
-            self._vault.forget("login", key)
+            await self._vault.forget("login", key)
 
     async def end(self, session: Session) -> None:
         """Signs out: here at once, and at the provider if it takes tokens back."""
-        refresh = self._credentials.refresh_token(session)
-        self._credentials.forget(session)
         self._sessions.end(session)
+        refresh = None
+        with suppress(ProviderUnavailable):  # what cannot be opened now is forgotten all the same
+            refresh = await self._credentials.refresh_token(session)
+        await self._credentials.forget(session)
         if refresh is not None:
             await self._revoke(refresh)
 
-    def _take(self, cookie: str | None) -> AuthorizationRequest:
+    async def _take(self, cookie: str | None) -> AuthorizationRequest:
         if cookie and self._sessions.take_login(cookie):
-            stored = self._vault.get("login", digest(cookie), _REQUEST)
-            self._vault.forget("login", digest(cookie))
+            stored = await self._vault.take("login", digest(cookie), _REQUEST)
             if stored is not None:
                 return AuthorizationRequest.from_json(json.loads(stored))
         raise InvalidRequest("This sign-in was not begun in this browser, or it took too long.", hint="Sign in again.")

@@ -19,6 +19,7 @@ from stead.demo.web.session import Session, Sessions
 from stead.demo.web.turns import Turn
 from stead.identity.errors import IdentityError
 from stead.identity.types import Json
+from stead.identity.vault_async import AsyncVault
 from stead.identity.vaults import open_vault
 from stead.identity.workload import Workload
 
@@ -34,7 +35,7 @@ class Site:
     def __init__(self, workload: Workload) -> None:
         self.workload = workload
         self.provider = Provider.of(workload)
-        self.vault = open_vault(workload.home, workload.settings.vault, "web-vault")
+        self.vault = AsyncVault(open_vault(workload.home, workload.settings.vault, "web-vault"))
         self.sessions = Sessions(workload.home.database("web"), workload.home.secret("web-session"), workload.clock)
         self.credentials = Credentials(workload, self.provider, self.vault)
         self.login = Login(workload, self.provider, self.sessions, self.vault, self.credentials)
@@ -58,7 +59,7 @@ class Site:
                 with suppress(asyncio.CancelledError):
                     await sweeping
         self.sessions.close()
-        self.vault.close()
+        await self.vault.close()
 
     async def show(self, session: Session, turn: Turn, revision: int) -> Json:
         """A turn as the browser gets it. Where an approval may lead is settled by the registry as it is now."""
@@ -98,10 +99,10 @@ class Site:
 
     async def _sweep(self) -> None:
         while True:
-            self.login.sweep()
+            await self.login.sweep()
             for session in self.sessions.sweep():
                 await self.following.leave(session)
-                self.credentials.forget(session)
+                await self.credentials.forget(session)
             await asyncio.sleep(SWEEP)
 
 

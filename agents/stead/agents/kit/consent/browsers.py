@@ -17,7 +17,7 @@ from stead.agents.kit.calls import metadata
 from stead.identity.clock import Clock
 from stead.identity.flows import AuthorizationRequest
 from stead.identity.types import Json
-from stead.identity.vault import Vault
+from stead.identity.vault_async import AsyncVault
 
 LIFETIME = 900.0
 """Seconds for which a sign-in at these pages counts, and a redirect may take."""
@@ -74,7 +74,7 @@ class Redirect:
 class Browsers:
     """All browsers of one agent."""
 
-    def __init__(self, engine: AsyncEngine, vault: Vault, clock: Clock) -> None:
+    def __init__(self, engine: AsyncEngine, vault: AsyncVault, clock: Clock) -> None:
         self._engine = engine
         self._vault = vault
         self._clock = clock
@@ -101,13 +101,13 @@ class Browsers:
     async def send(self, cookie: str, purpose: Purpose, challenge: str, request: AuthorizationRequest) -> None:
         """Remembers that this browser is being sent away."""
         now, digest = self._clock(), _digest(request.state)
-        self._vault.put(_REDIRECTS, digest, "request", json.dumps(request.to_json()).encode())
+        await self._vault.put(_REDIRECTS, digest, "request", json.dumps(request.to_json()).encode())
         row: Json = {"digest": digest, "browser": _digest(cookie), "purpose": purpose.value, "challenge": challenge}
         row |= {"used": False, "expires": now + LIFETIME}
         async with self._engine.begin() as connection:
             late = select(redirects.c.digest).where(redirects.c.expires <= now)
             for old in (await connection.execute(late)).scalars().all():
-                self._vault.forget(_REDIRECTS, old)
+                await self._vault.forget(_REDIRECTS, old)
             await connection.execute(delete(redirects).where(redirects.c.expires <= now))
             await connection.execute(insert(redirects).values(row))
 
@@ -121,11 +121,10 @@ class Browsers:
                 .values(used=True)
             )
             row = (await connection.execute(select(redirects).where(*mine))).mappings().first()
-        return None if row is None else self._redirect(row, first.rowcount == 1)
+        return None if row is None else await self._redirect(row, first.rowcount == 1)
 
-    def _redirect(self, row: RowMapping, is_first: bool) -> Redirect:
-        stored = self._vault.get(_REDIRECTS, row["digest"], "request") if is_first else None
-        self._vault.forget(_REDIRECTS, row["digest"])
+    async def _redirect(self, row: RowMapping, is_first: bool) -> Redirect:
+        stored = await self._vault.take(_REDIRECTS, row["digest"], "request") if is_first else None
         request = None if stored is None else AuthorizationRequest.from_json(json.loads(stored))
         return Redirect(Purpose(row["purpose"]), row["challenge"], request)
 

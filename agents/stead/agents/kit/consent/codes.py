@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from stead.agents.kit.challenges import Question
 from stead.identity.errors import IdentityError, InvalidToken
 from stead.identity.flows import AuthorizationCode, AuthorizationRequest, TokenSet, redeem, revoke
-from stead.identity.vault import Vault
+from stead.identity.vault_async import AsyncVault
 from stead.identity.workload import Workload
 
 log = logging.getLogger("stead.kit")
@@ -18,16 +18,16 @@ class Codes:
     """Authorization codes of open questions, in the vault."""
 
     workload: Workload
-    vault: Vault
+    vault: AsyncVault
 
-    def keep(self, question: Question, request: AuthorizationRequest, code: AuthorizationCode) -> None:
+    async def keep(self, question: Question, request: AuthorizationRequest, code: AuthorizationCode) -> None:
         """Keeps a code with the request it answers."""
         kept = json.dumps({"request": request.to_json(), "code": code.reveal()}).encode()
-        self.vault.put(question.owner, question.challenge.task, _name(question), kept)
+        await self.vault.put(question.owner, question.challenge.task, _name(question), kept)
 
     async def redeem(self, question: Question) -> TokenSet:
         """Spends the code that is kept. Raises the `GrantRefused` family, and `InvalidToken` when there is none."""
-        kept = self.vault.get(question.owner, question.challenge.task, _name(question))
+        kept = await self.vault.get(question.owner, question.challenge.task, _name(question))
         if kept is None:
             raise InvalidToken("The code was not kept.")
         stored, workload = json.loads(kept), self.workload
@@ -37,9 +37,9 @@ class Codes:
         flow = redeem(client, metadata, request, code, now=workload.clock(), algorithms=algorithms)
         return await workload.run(flow)
 
-    def forget(self, question: Question) -> None:
+    async def forget(self, question: Question) -> None:
         """Forgets the code."""
-        self.vault.forget(question.owner, question.challenge.task, _name(question))
+        await self.vault.forget(question.owner, question.challenge.task, _name(question))
 
     async def give_back(self, issuer: str, tokens: TokenSet) -> None:
         """Revokes what was issued to the wrong person; that it cannot be told now is no reason to use it."""

@@ -223,7 +223,7 @@ class Desk:
         self, question: Question, visitor: Visitor, request: AuthorizationRequest, code: AuthorizationCode
     ) -> Page:
         """Keeps the code before it is spent, so that a crash in between loses at most one answer, and no money."""
-        self._codes.keep(question, request, code)
+        await self._codes.keep(question, request, code)
         challenge = question.challenge.id
         if not await self._parking.storage.challenges.move(challenge, Answered.OPEN, Answered.REDEEMING):
             return words.FOREIGN
@@ -254,11 +254,11 @@ class Desk:
         consent_id = named if isinstance(named, str) else None
         if not await self._parking.grant(challenge, question.owner, tokens.access_token, details, consent_id):
             return words.FOREIGN
-        self._codes.forget(question)
+        await self._codes.forget(question)
         return words.confirmed(provider.name, question.operation.explanation, self._workload.home.network.web)
 
     async def _reopen(self, question: Question) -> None:
-        self._codes.forget(question)
+        await self._codes.forget(question)
         await self._parking.storage.challenges.move(question.challenge.id, Answered.REDEEMING, Answered.OPEN)
 
 
