@@ -44,6 +44,12 @@ MEANINGS: Mapping[str, str] = {
     "issuers.resources": "With `id-jag`: the services in that domain, whose tokens are obtained there.",
     "issuers.target_by": "The parameter that names a token's target: `resource`, `audience`, or none (`scope`).",
     "issuers.backchannel_logout": "Whether services take its logout tokens, at `/backchannel-logout`.",
+    "issuers.shared_signals": "Who may push CAEP's session-revoked, to `/security-events`; `{}` is the issuer.",
+    "issuers.shared_signals.transmitter": "The `iss` of those events; the issuer itself when not set.",
+    "issuers.shared_signals.audience": "Their `aud`; the address of the service that gets them when not set.",
+    "issuers.shared_signals.algorithms": "The algorithms that they may be signed with; the issuer's when not set.",
+    "issuers.shared_signals.jwks_uri": "Where the transmitter's keys are; its metadata says (SSF) when not set.",
+    "issuers.shared_signals.authorization_file": "A file with the `Authorization` that its requests have to carry.",
     "issuers.client_auth": "How workloads prove themselves there; `certificate_jwt` is by an RSA certificate, "
     "`tls_client_auth` by that of `tls`.",
     "issuers.clients": "By workload: its `client_id` there, and `client_auth` and `client_secret_file` if they differ.",

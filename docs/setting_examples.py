@@ -28,6 +28,15 @@ issuers:
       client_secret_file: /run/secrets/portfolio-agent
       client_auth: client_secret_post
 """,
+    "issuers.shared_signals": """
+issuers:
+- issuer: https://idp.example
+  backchannel_logout: true
+  shared_signals:
+    transmitter: https://signals.example
+    audience: https://finport.example
+    authorization_file: /run/secrets/signals
+""",
     "lifetimes": """
 lifetimes:
   access: 300

@@ -104,6 +104,28 @@ class ClientSettings(Strict):
     client_secret_file: Path | None = None
 
 
+class SharedSignalsSettings(Strict):
+    """Who may tell what happened to an issuer's people: by default the issuer itself, addressing the service."""
+
+    transmitter: str | None = None
+    audience: str | None = None
+    algorithms: Algorithms | None = None
+    jwks_uri: str | None = None
+    authorization_file: Path | None = None
+
+    def authorization(self) -> Secret | None:
+        """What its requests have to carry. Raises `ConfigurationError` when the file cannot be read."""
+        if self.authorization_file is None:
+            return None
+        try:
+            return Secret(self.authorization_file.read_text().strip())
+        except (OSError, UnicodeDecodeError):
+            raise ConfigurationError(
+                "The authorization_file of shared_signals cannot be read.",
+                hint="Name a file that holds what the Authorization header says, and nothing else.",
+            ) from None
+
+
 class IssuerSettings(Strict):
     """An issuer whose access tokens are accepted, and at which they are obtained when `issuer` names it.
 
@@ -142,6 +164,7 @@ class IssuerSettings(Strict):
     resources: tuple[str, ...] = ()
     target_by: TargetBy = "resource"
     backchannel_logout: bool = False
+    shared_signals: SharedSignalsSettings | None = None
     client_auth: ClientAuth = "private_key_jwt"
     clients: Mapping[str, ClientSettings] = {}
 

@@ -187,11 +187,20 @@ class JwksCache:
     """The key sets of the issuers one trusts. For one event loop.
 
     One fetch at a time per issuer, shared by all who wait; an unknown key id causes at most one fetch per cool-down;
-    a provider that cannot be reached is bridged for an hour. `on_removal(issuer)` is called when a key disappeared.
+    a provider that cannot be reached is bridged for an hour. `on_removal(issuer)` is called when a key disappeared;
+    `well_known` is where metadata lies first.
     """
 
-    def __init__(self, fetch: Fetch, clock: Clock, *, on_removal: Callable[[str], None] = _ignore_removal) -> None:
+    def __init__(
+        self,
+        fetch: Fetch,
+        clock: Clock,
+        *,
+        on_removal: Callable[[str], None] = _ignore_removal,
+        well_known: str = _METADATA,
+    ) -> None:
         self._fetch = fetch
+        self._well_known = well_known
         self._clock = clock
         self._on_removal = on_removal
         self._held: dict[str, _Held] = {}
@@ -268,7 +277,7 @@ class JwksCache:
         path = parts.path.rstrip("/")
         try:
             # RFC 8414 s3.1 puts the well-known part before the path, OpenID Connect Discovery s4 after it.
-            return await self._document(f"{parts.scheme}://{parts.netloc}{_METADATA}{path}")
+            return await self._document(f"{parts.scheme}://{parts.netloc}{self._well_known}{path}")
         except (ProviderUnavailable, InvalidRequest):
             return await self._document(f"{issuer.rstrip('/')}{_OPENID_METADATA}")
 

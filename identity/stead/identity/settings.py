@@ -159,7 +159,7 @@ class Settings(BaseSettings):
     @property
     def telling(self) -> tuple[IssuerSettings, ...]:
         """The issuers that may tell services of this network who signed out."""
-        return tuple(each for each in self.issuers if each.backchannel_logout)
+        return tuple(each for each in self.issuers if each.backchannel_logout or each.shared_signals is not None)
 
     @property
     def domains(self) -> Mapping[str, IssuerSettings]:
