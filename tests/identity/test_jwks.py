@@ -8,7 +8,7 @@ import pytest
 from joserfc.jwk import ECKey, OctKey, OKPKey, RSAKey
 
 from stead.identity.errors import InvalidRequest, ProviderUnavailable
-from stead.identity.jwks import COOL_DOWN, FRESH, MAX_KEYS, RETRY, STALE, JwksCache, algorithms_of, load_keys
+from stead.identity.jwks import COOL_DOWN, FRESH, LOCATED, MAX_KEYS, RETRY, STALE, JwksCache, algorithms_of, load_keys
 
 
 def ec(kid: Any = "k", **changes: Any) -> dict[str, Any]:
@@ -238,6 +238,34 @@ async def test_a_provider_that_starts_late_is_soon_found(issuer: Any, web: Any, 
     web.pages = pages
     clock.now += RETRY
     assert "k1" in await cache.keys(issuer.name, "k1")
+
+
+def moved(issuer: Any, web: Any) -> str:
+    """The issuer's keys are elsewhere from now on; a stranger has the place where they were."""
+    old, new = f"{issuer.name}/jwks", f"{issuer.name}/new-jwks"
+    web.pages[new] = web.pages[old]
+    web.pages[old] = {"keys": [ec("k1")]}
+    web.pages[f"{issuer.name}/.well-known/oauth-authorization-server"]["jwks_uri"] = new
+    return old
+
+
+async def test_an_abandoned_place_of_keys_is_not_believed_for_ever(issuer: Any, web: Any, clock: Any) -> None:
+    cache = JwksCache(web, clock)
+    true = (await cache.keys(issuer.name, "k1"))["k1"]
+    moved(issuer, web)
+    clock.now += LOCATED
+    assert (await cache.keys(issuer.name, "k1"))["k1"].thumbprint() == true.thumbprint()
+
+
+async def test_keys_that_moved_are_found_when_their_old_place_fails(issuer: Any, web: Any, clock: Any) -> None:
+    cache = JwksCache(web, clock)
+    true = (await cache.keys(issuer.name, "k1"))["k1"]
+    del web.pages[moved(issuer, web)]
+    for _ in range(2):
+        clock.now += FRESH
+        now = (await cache.keys(issuer.name, "k1"))["k1"]
+    assert now.thumbprint() == true.thumbprint()
+    assert web.fetched[-1] == f"{issuer.name}/new-jwks"
 
 
 async def test_an_unforeseen_failure_of_the_fetch_is_an_unavailable_provider(issuer: Any, clock: Any) -> None:

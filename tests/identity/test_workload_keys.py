@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from joserfc.jwk import ECKey
 
-from stead.identity.errors import IdentityError, ProviderUnavailable
+from stead.identity.errors import ProviderUnavailable
 from stead.identity.home import Home, public_jwk
 from stead.identity.jwks import Keys
 from stead.identity.types import Json
@@ -90,9 +90,18 @@ async def test_an_origin_that_speaks_for_another_is_not_believed(lie: dict[str, 
 @pytest.mark.parametrize("place", ["http://127.0.0.8:1/keys", 5, "nonsense"])
 async def test_a_register_at_another_origin_is_not_asked(place: object) -> None:
     web = Web({})
-    with pytest.raises(IdentityError):
+    with pytest.raises(ProviderUnavailable):
         await found(issuer(web, place))
     assert web.asked == []
+
+
+@pytest.mark.parametrize("place", ["http://[", "nonsense", f"{ORIGIN}/none", f"{ORIGIN}/list", f"{ORIGIN}/mixed"])
+async def test_a_workload_that_publishes_nonsense_is_unavailable_and_no_fault_of_who_asks(place: str) -> None:
+    document = {"resource": ORIGIN, "stead_client_id": "broker", "jwks_uri": place}
+    mixed = {"keys": [*JWKS["keys"], {"kty": "oct", "k": "AAAA", "kid": "s"}]}
+    web = Web({f"{ORIGIN}{METADATA}": document, f"{ORIGIN}/list": [JWKS], f"{ORIGIN}/mixed": mixed})
+    with pytest.raises(ProviderUnavailable):
+        await found(published({"broker": ORIGIN}.get, web.fetch))
 
 
 @pytest.mark.parametrize("name", ["../../etc/passwd", "a/b", "", ".", "a?client_id=b", "x" * 300, "broker\n"])

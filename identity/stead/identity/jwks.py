@@ -37,6 +37,8 @@ STALE = 3600.0
 """Seconds for which it is still used while the provider cannot be reached."""
 COOL_DOWN = 10.0
 """Seconds between two fetches, however many unknown key ids arrive."""
+LOCATED = 3600.0
+"""Seconds after which metadata is asked again where the keys are: the place that it named may be another's by now."""
 RETRY = 1.0
 """Seconds before a provider that never answered is asked again."""
 TIMEOUT = 5.0
@@ -174,9 +176,10 @@ def _ignore_removal(_: str) -> None:
 
 @dataclass
 class _Held:
-    """What is known of one issuer's keys."""
+    """What is known of one issuer's keys. `location` is configured; `found` is told by metadata, and when it was."""
 
     location: str | None
+    found: tuple[str, float] | None = None
     keys: Keys = field(default_factory=lambda: MappingProxyType({}))
     fetched_at: float | None = None
     attempted_at: float = float("-inf")
@@ -251,9 +254,13 @@ class JwksCache:
             held.flight = None
 
     async def _download(self, issuer: str, held: _Held) -> Keys:
-        location = held.location or await self._discover(issuer)
-        keys = load_keys(await self._document(location))
-        held.location = location
+        if held.location is not None:
+            return load_keys(await self._document(held.location))
+        found, held.found = held.found, None  # a place that fails is not kept
+        if found is None or self._clock() - found[1] >= LOCATED:
+            found = await self._discover(issuer), self._clock()
+        keys = load_keys(await self._document(found[0]))
+        held.found = found
         return keys
 
     def _replace(self, issuer: str, held: _Held, keys: Keys) -> None:

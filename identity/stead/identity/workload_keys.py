@@ -64,7 +64,7 @@ class WorkloadKeys:
 
     async def _found(self, client_id: str) -> Keys:
         for source in self._sources:
-            keys = await source(client_id)
+            keys = await _asked(source, client_id)
             if keys is not None:
                 return keys
         return _NONE
@@ -112,10 +112,15 @@ def published(origin_of: Callable[[str], str | None], fetch: Fetch) -> Source:
     return find
 
 
-async def _key_set(url: str, fetch: Fetch) -> Keys:
+async def _asked(source: Source, client_id: str) -> Keys | None:
+    """What a source says. Raises `ProviderUnavailable`, also where a document is none: that is no fault of who asks."""
     try:
-        return load_keys(parse_object(await fetch(url), max_bytes=MAX_DOCUMENT))
+        return await source(client_id)
     except ProviderUnavailable:
         raise
     except IdentityError as error:
         raise ProviderUnavailable("A register of keys gave no JWK set.", debug=error.description) from None
+
+
+async def _key_set(url: str, fetch: Fetch) -> Keys:
+    return load_keys(parse_object(await fetch(url), max_bytes=MAX_DOCUMENT))
