@@ -94,6 +94,20 @@ def test_a_misspelt_skill_is_found_without_starting_again(network: Home) -> None
     assert mistake.value.hint == "Did you mean transfer.send?"
 
 
+def test_a_misspelt_argument_is_found_at_the_start_and_after_it(network: Home) -> None:
+    schema = {"type": "object", "properties": {"amount": {"type": "string"}}}
+    own = Policy(POLICY.rules, [SEND], inputs={SEND: schema})
+    path = put(network, "transfer-agent.yaml", f"- {{id: r, resource: {SEND}, when: has(input.amonut), outcome: deny}}")
+    with pytest.raises(ConfigurationError, match=f"{path}: .*unknown input: amonut") as mistake:
+        narrowed(own, "transfer-agent", network.policies)
+    assert mistake.value.hint == "Did you mean amount?"
+    record(network, "transfer-agent", own)
+    with pytest.raises(ConfigurationError, match="unknown input: amonut"):
+        check_files(network)
+    put(network, "transfer-agent.yaml", "- {id: r, resource: '*', when: has(input.amount), outcome: deny}")
+    assert check_files(network) == ["transfer-agent"]
+
+
 def test_what_never_started_or_is_no_service_is_told_apart(network: Home) -> None:
     with pytest.raises(ConfigurationError, match="has not started here yet"):
         recorded(network, "broker")

@@ -87,6 +87,8 @@ async def test_the_operators_file_takes_away_from_a_tool_and_never_gives(world: 
     [
         (("shop.order", "shop.oder"), r"shop-rules\.yaml: Rule small names an unknown resource: shop\.oder", "order"),
         (("input.count > 10", "inptu.count > 10"), r"shop-rules\.yaml: .*unknown variable: inptu", "input"),
+        (("input.count > 10", "input.cuont > 10"), r"shop-rules\.yaml: .*unknown input: cuont", "count"),
+        (("input.count > 10", 'input.count > "10"'), r"shop-rules\.yaml: .*> does not go with input\.count", ""),
     ],
 )
 def test_a_server_does_not_start_on_a_file_with_a_mistake(

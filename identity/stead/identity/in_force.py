@@ -16,9 +16,11 @@ from typing import Any
 from stead.identity.errors import ConfigurationError
 from stead.identity.home import Home
 from stead.identity.joining import joined_names
+from stead.identity.policy.conditions import Vocabulary
 from stead.identity.policy.engine import Policy
+from stead.identity.policy.names import nearest
 from stead.identity.policy.narrowing import NETWORK, Narrowed, laid_on, policy_files, read_narrowing
-from stead.identity.policy.rules import Outcome, Rule, nearest
+from stead.identity.policy.rules import Outcome, Rule
 from stead.identity.policy.wording import Worded
 from stead.identity.types import Json
 
@@ -29,12 +31,14 @@ FOLDER = "rules"
 class InForce:
     """What a service goes by: its resources, its rules, and the state of the operator's files when it read them.
 
-    `since` is in seconds since the epoch; `files` has a digest for each file by name, None for one that was not there.
+    `inputs` are the JSON Schemas of what resources are asked with, where the service says so. `since` is in seconds
+    since the epoch; `files` has a digest for each file by name, None for one that was not there.
     """
 
     service: str
     since: float
     resources: tuple[str, ...]
+    inputs: Mapping[str, Json]
     own: tuple[Rule, ...]
     on_top: tuple[Rule, ...]
     files: Mapping[str, str | None]
@@ -62,8 +66,12 @@ def check_files(home: Home) -> list[str]:
     """
     files = policy_files(home.policies, services_of(home))
     for name, path in files.items():
-        read_narrowing(path, recorded(home, name).resources if started_here(home, name) else None)
+        read_narrowing(path, _vocabulary(recorded(home, name)) if started_here(home, name) else Vocabulary())
     return sorted(files)
+
+
+def _vocabulary(known: InForce) -> Vocabulary:
+    return Vocabulary(known.resources, None, known.inputs)
 
 
 def record(home: Home, service: str, policy: Policy | Narrowed) -> None:
@@ -73,6 +81,7 @@ def record(home: Home, service: str, policy: Policy | Narrowed) -> None:
     told = {
         "since": time.time(),
         "resources": sorted(own.resources),
+        "inputs": dict(own.inputs),
         "own": [rule.as_json() for rule in own.rules],
         "on_top": [rule.as_json() for rule in on_top],
         "files": files,
@@ -86,7 +95,9 @@ def recorded(home: Home, service: str) -> InForce:
         told = json.loads((home.path / FOLDER / f"{service}.json").read_text())
         own, on_top = (tuple(_rule(entry) for entry in told[part]) for part in ("own", "on_top"))
         files = MappingProxyType(told["files"])
-        return InForce(service, told["since"], tuple(told["resources"]), own, on_top, files)
+        return InForce(
+            service, told["since"], tuple(told["resources"]), MappingProxyType(told["inputs"]), own, on_top, files
+        )
     except FileNotFoundError:
         raise _missing(home, service) from None
     except (ValueError, TypeError, KeyError):

@@ -66,10 +66,11 @@ def edge(
 def policy_of(name: str, skills: Mapping[str, Skill], rules: Path | None) -> Policy:
     """What the skills declare, and the rules of a file. Raises `ConfigurationError` for a rule with a mistake."""
     resources = {f"{name}.{skill.id}": skill for skill in skills.values()}
+    inputs = {resource: skill.inputs.model_json_schema(mode="serialization") for resource, skill in resources.items()}
     own = [] if rules is None else read_file(rules)
     made = [declared(resource, skill.grant, skill.scopes) for resource, skill in resources.items()]
     with told_of(rules or Path(name)):
-        return Worded([*made, *own], known_resources=tuple(resources))
+        return Worded([*made, *own], known_resources=tuple(resources), inputs=inputs)
 
 
 def _desk(runtime: Runtime, links: Links | None, house: str) -> list[Route]:

@@ -16,7 +16,7 @@ from stead.identity.home import Home
 from stead.identity.in_force import InForce, check_files, recorded
 from stead.identity.policy.cases import Asker, Tried, read_cases, try_cases
 from stead.identity.policy.explaining import SILENT, Question, Verdict, explain, strongest
-from stead.identity.policy.rules import nearest
+from stead.identity.policy.names import nearest
 from stead.identity.server.standing import Standing, principal_of
 from stead.identity.settings import Settings
 from stead.identity.values import Principal

@@ -5,38 +5,92 @@ claims}, `resource`, `action`, `input`, and `now` in whole seconds. `decimal(tex
 errors of binary fractions; `hour(now, zone)` and `weekday(now, zone)` tell the time somewhere.
 """
 
-import re
-from collections.abc import Collection
-from dataclasses import dataclass
-from decimal import Decimal, InvalidOperation
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any
 
 import cel
 
 from stead.identity.errors import ConfigurationError
-from stead.identity.policy.hours import check_zones, hour, weekday
-from stead.identity.policy.rules import Rule, check_names
-from stead.identity.values import Principal
-
-VARIABLES = frozenset({"principal", "resource", "action", "input", "now"})
-MEMBERS = frozenset(
-    {"sub", "iss", "grant", "scopes", "roles", "groups", "actor", "chain", "chain_from", "bound"}
-    | {"acr", "amr", "auth_time", "client_id", "claims"}
+from stead.identity.policy.amounts import decimal
+from stead.identity.policy.expressions.checking import Checker
+from stead.identity.policy.expressions.kinds import (
+    ANY,
+    BOOL,
+    INT,
+    MAP,
+    STRING,
+    STRINGS,
+    Kind,
+    either,
+    kind_of_schema,
+    one_of,
+    record,
 )
-_TIME_PARTS = "FullYear Month DayOfYear DayOfMonth Date DayOfWeek Hours Minutes Seconds Milliseconds"
-_FUNCTIONS = frozenset(
-    {"decimal", "hour", "weekday", "size", "contains", "startsWith", "endsWith", "matches", "timestamp", "duration"}
-    | {"int", "uint", "double", "string", "bytes", "type", "dyn"}
-    | {f"get{part}" for part in _TIME_PARTS.split(" ")}
-)
-_MILLIONTHS = Decimal(1_000_000)
-_LIMIT = 2**63
+from stead.identity.policy.expressions.parser import parse
+from stead.identity.policy.hours import hour, weekday
+from stead.identity.policy.rules import ANY as EVERY
+from stead.identity.policy.rules import Rule
+from stead.identity.types import Json
+from stead.identity.values import Grant, Principal
 
-_LITERAL = re.compile(r'"(?:[^"\\]|\\.)*"' + r"|'(?:[^'\\]|\\.)*'")
-_BOUND = re.compile(r"\.\s*(?:all|exists|exists_one|map|filter)\s*\(\s*(\w+)\s*,")
-_MEMBER = re.compile(r"\bprincipal\s*\.\s*(\w+)")
-_CLAIM = re.compile(r"\bprincipal\s*\.\s*claims\s*\.\s*(\w+)")
-_CLAIM_BY_KEY = re.compile(r"""\bprincipal\s*\.\s*claims\s*\[\s*(?:"([^"]*)"|'([^']*)')\s*\]""")
+PRINCIPAL: Mapping[str, Kind] = MappingProxyType(
+    {
+        "sub": STRING,
+        "iss": STRING,
+        "grant": one_of([grant.value for grant in Grant], "grant"),
+        "scopes": STRINGS,
+        "roles": STRINGS,
+        "groups": STRINGS,
+        "actor": STRING,
+        "chain": STRINGS,
+        "chain_from": one_of(("token", "asserted", "receipts", "shortened"), "way to know a chain"),
+        "bound": BOOL,
+        "acr": STRING,
+        "amr": STRINGS,
+        "auth_time": INT,
+        "client_id": STRING,
+    }
+)
+"""What conditions know of a principal, besides its claims; see `describe`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Vocabulary:
+    """The names that rules may use: None where nobody has said which there are.
+
+    `inputs` are the JSON Schemas of what resources are asked with.
+    """
+
+    resources: Collection[str] | None = None
+    claims: Collection[str] | None = None
+    inputs: Mapping[str, Json] = field(default_factory=lambda: MappingProxyType({}))
+
+    def variables(self, rule: Rule) -> Mapping[str, Kind]:
+        """The variables of a rule's condition, and of what kind each is."""
+        claims = MAP if self.claims is None else record(dict.fromkeys(self.claims, ANY), "claim")
+        return {
+            "principal": record({**PRINCIPAL, "claims": claims}, "member of principal"),
+            "resource": STRING if self.resources is None else one_of(self.resources, "resource"),
+            "action": STRING,
+            "input": self._input(rule.resources),
+            "now": INT,
+        }
+
+    def _input(self, names: Iterable[str]) -> Kind:
+        """What some resource of the rule is asked with. Any member can be there if one of them has not said."""
+        asked = set(names) - {EVERY} if EVERY not in names else set(self.resources or ())
+        kinds = [kind_of_schema(self.inputs.get(name, {})) for name in asked]
+        if not kinds or any(kind.members is None for kind in kinds):
+            return MAP
+        members: dict[str, Kind] = {}
+        for name, kind in ((name, kind) for each in kinds for name, kind in (each.members or {}).items()):
+            members[name] = either(members.get(name, kind), kind)
+        return record(members, "input")
+
+
+NOTHING_SAID = Vocabulary()
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,23 +109,20 @@ class Condition:
         return result
 
 
-def compile_condition(rule: Rule, known_claims: Collection[str] | None) -> Condition:
-    """Compiles a rule's condition. Raises `ConfigurationError` for bad CEL, and for names that nothing ever has."""
+def compile_condition(rule: Rule, vocabulary: Vocabulary = NOTHING_SAID) -> Condition:
+    """Compiles a rule's condition. Raises `ConfigurationError` for bad CEL, and for what can never work."""
     try:
         program = cel.compile(rule.when)
-    except Exception as error:  # the parser raises ValueError, and more where a text is very odd
+        expression = parse(rule.when)
+    except Exception as error:  # the library's parser raises ValueError, and more where a text is very odd
         raise ConfigurationError(
             f"The condition of rule {rule.id} is not valid CEL.", hint=rule.when, debug=str(error)
         ) from None
-    bare = _LITERAL.sub('""', rule.when)
+    try:
+        Checker(rule.id).check(expression, vocabulary.variables(rule))
+    except RecursionError:
+        raise ConfigurationError(f"The condition of rule {rule.id} is nested too deeply.", hint="Write two.") from None
     variables = set(program.variables())
-    check_names("variable", sorted(variables - set(_BOUND.findall(bare))), VARIABLES, rule.id)
-    named = [name for name in program.functions() if name.isidentifier() and not name.startswith("_")]
-    check_names("function", named, _FUNCTIONS, rule.id)
-    check_names("member of principal", _MEMBER.findall(bare), MEMBERS, rule.id)
-    check_zones(rule.when, rule.id)
-    if known_claims is not None:
-        check_names("claim", _claims(rule.when, bare), known_claims, rule.id)
     return Condition(program, "input" in variables, is_settled=not variables & {"input", "now"})
 
 
@@ -106,22 +157,3 @@ def describe(principal: Principal) -> dict[str, Any]:
         "client_id": principal.named(principal.client_id),
         "claims": dict(claims),
     }
-
-
-def decimal(value: object) -> int:
-    """An exact number in millionths. Raises an error for what is none, or too fine or too large to compare."""
-    if isinstance(value, bool) or not isinstance(value, str | int):
-        raise TypeError("not a decimal number in a string")
-    try:
-        millionths = Decimal(value) * _MILLIONTHS
-        whole = int(millionths)
-    except (InvalidOperation, ValueError, OverflowError):
-        raise ValueError("not a decimal number") from None
-    if whole != millionths or not -_LIMIT <= whole < _LIMIT:
-        raise ValueError("a decimal number too fine or too large")
-    return whole
-
-
-def _claims(condition: str, bare: str) -> list[str]:
-    keys = [double or single for double, single in _CLAIM_BY_KEY.findall(condition)]
-    return [*_CLAIM.findall(bare), *keys]

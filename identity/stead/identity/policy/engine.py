@@ -7,9 +7,11 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
-from stead.identity.policy.conditions import Condition, compile_condition, context_of
+from stead.identity.policy.conditions import Condition, Vocabulary, compile_condition, context_of
 from stead.identity.policy.decision import Decision
-from stead.identity.policy.rules import ANY, Outcome, Rule, check_names, read_rules
+from stead.identity.policy.names import check_names
+from stead.identity.policy.rules import ANY, Outcome, Rule, read_rules
+from stead.identity.types import Json
 from stead.identity.values import Grant, Principal
 
 CALLERS = 1024
@@ -68,10 +70,13 @@ class Policy:
         rules: Iterable[Rule] = (),
         known_resources: Collection[str] | None = None,
         known_claims: Collection[str] | None = None,
+        inputs: Mapping[str, Json] | None = None,
     ) -> None:
         self.rules: Sequence[Rule] = tuple(read_rules(rules))
+        self.inputs: Mapping[str, Json] = inputs or {}
         self._known_resources = known_resources
         self._known_claims = known_claims
+        self._vocabulary = Vocabulary(known_resources, known_claims, self.inputs)
         compiled = [self._compile(rule) for rule in self.rules]
         self._everywhere = _Rules.among(one for one in compiled if ANY in one.rule.resources)
         self._by_resource = _index(compiled, known_resources or ())
@@ -98,7 +103,7 @@ class Policy:
 
     def extended(self, rules: Iterable[Rule]) -> "Policy":
         """This policy with more rules. Raises `ConfigurationError`."""
-        return Policy((*self.rules, *rules), self._known_resources, self._known_claims)
+        return Policy((*self.rules, *rules), self._known_resources, self._known_claims, self.inputs)
 
     def decide(
         self, principal: Principal, resource: str, action: str, input: Mapping[str, Any], now: float
@@ -121,7 +126,7 @@ class Policy:
     def _compile(self, rule: Rule) -> _Compiled:
         if self._known_resources is not None:
             check_names("resource", rule.resources, {*self._known_resources, ANY}, rule.id)
-        return _Compiled(rule, compile_condition(rule, self._known_claims))
+        return _Compiled(rule, compile_condition(rule, self._vocabulary))
 
     def _rules_of(self, resource: str) -> _Rules | None:
         unknown = None if self._known_resources is not None else self._everywhere

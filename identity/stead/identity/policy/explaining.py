@@ -56,7 +56,7 @@ def strongest(verdicts: Sequence[Verdict]) -> tuple[str, str | None]:
 
 
 def _verdict(rule: Rule, question: Question) -> Verdict:
-    condition, context = compile_condition(rule, None), context_of(question.principal)
+    condition, context = compile_condition(rule), context_of(question.principal)
     try:
         for name, value in _variables(question).items():
             context.add_variable(name, value)

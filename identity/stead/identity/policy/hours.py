@@ -1,43 +1,28 @@
 """Time of day and week for conditions: `hour(now, "Europe/Zurich")`. CEL here knows no zones and no whole seconds."""
 
-import re
 from datetime import datetime
 from functools import lru_cache
 from zoneinfo import ZoneInfo
 
-from stead.identity.errors import ConfigurationError
 
-_ZONE = re.compile(r"""\b(?:hour|weekday)\s*\([^,"']*,\s*(?:"([^"]*)"|'([^']*)')\s*\)""")
-
-
-def hour(now: int, zone: str) -> int:
+def hour(now: int, name: str) -> int:
     """The hour of the day there, 0 to 23. Raises `ValueError` for a zone that is none."""
-    return _there(now, zone).hour
+    return _there(now, name).hour
 
 
-def weekday(now: int, zone: str) -> int:
+def weekday(now: int, name: str) -> int:
     """The day of the week there, 1 for Monday to 7 for Sunday (ISO 8601). Raises `ValueError` likewise."""
-    return _there(now, zone).isoweekday()
-
-
-def check_zones(condition: str, rule: str) -> None:
-    """Raises `ConfigurationError` for a zone in a condition that does not exist."""
-    for double, single in _ZONE.findall(condition):
-        try:
-            _zone(double or single)
-        except ValueError:
-            raise ConfigurationError(
-                f"Rule {rule} names an unknown time zone: {double or single}.", hint="Such as UTC or Europe/Zurich."
-            ) from None
-
-
-def _there(now: int, zone: str) -> datetime:
-    return datetime.fromtimestamp(now, _zone(zone))
+    return _there(now, name).isoweekday()
 
 
 @lru_cache(maxsize=64)
-def _zone(name: str) -> ZoneInfo:
+def zone(name: str) -> ZoneInfo:
+    """The time zone of that name. Raises `ValueError` for one that is none."""
     try:
         return ZoneInfo(name)
     except (LookupError, OSError, TypeError):
         raise ValueError("not a time zone") from None
+
+
+def _there(now: int, name: str) -> datetime:
+    return datetime.fromtimestamp(now, zone(name))

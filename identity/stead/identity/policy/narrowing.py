@@ -4,16 +4,18 @@ Files in the folder `policies` of the state directory: `NAME.yaml` for the servi
 every service. They are read when a service starts; one with a mistake keeps it from starting.
 """
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from stead.identity.errors import ConfigurationError
+from stead.identity.policy.conditions import Vocabulary, compile_condition
 from stead.identity.policy.decision import Decision
 from stead.identity.policy.engine import Policy
 from stead.identity.policy.files import read_file, told_of
-from stead.identity.policy.rules import ANY, Outcome, Rule, check_names, nearest
+from stead.identity.policy.names import check_names, nearest
+from stead.identity.policy.rules import ANY, Outcome, Rule
 from stead.identity.policy.wording import Worded
 from stead.identity.values import Principal
 
@@ -45,16 +47,23 @@ class Narrowed:
         return on_top if on_top.outcome.strength > own.outcome.strength else own
 
 
-def narrowed(policy: Policy, name: str, folder: Path, services: Collection[str] | None = None) -> "Policy | Narrowed":
+def narrowed(
+    policy: Policy,
+    name: str,
+    folder: Path,
+    services: Collection[str] | None = None,
+    claims: Collection[str] | None = None,
+) -> "Policy | Narrowed":
     """The policy of the service `name` under the files of `folder`; the same policy where there are none for it.
 
     `services` are all that there are: a file that is called after none of them, nor after this one, is a mistake.
-    Raises `ConfigurationError`.
+    `claims` are all that tokens can have. Raises `ConfigurationError`.
     """
+    known = Vocabulary(policy.resources, claims, policy.inputs)
     files = policy_files(folder, None if services is None else {*services, name})
-    everywhere = read_narrowing(files[NETWORK]) if NETWORK in files else []
-    here = read_narrowing(files[name], policy.resources) if name in files else []
-    return laid_on(policy, [*everywhere, *here])
+    return laid_on(
+        policy, [rule for one in (NETWORK, name) if one in files for rule in read_narrowing(files[one], known)]
+    )
 
 
 def laid_on(policy: Policy, rules: Collection[Rule]) -> "Policy | Narrowed":
@@ -78,25 +87,26 @@ def policy_files(folder: Path, services: Collection[str] | None = None) -> Mappi
     return {path.stem: path for path in paths}
 
 
-def read_narrowing(path: Path, resources: Collection[str] | None = None) -> list[Rule]:
-    """The rules of one file of the folder, for a service that has these resources; None where nobody has said which.
+def read_narrowing(path: Path, vocabulary: Vocabulary) -> list[Rule]:
+    """The rules of one file of the folder, for a service that has these names.
 
     Raises `ConfigurationError` that names the file and the rule.
     """
-    known = () if path.stem == NETWORK else resources
     rules = read_file(path, f"{path.parent.name}/{path.name}")
     with told_of(path):
-        _check(rules, known)
-        Policy(rules)
+        for rule in rules:
+            _check(rule, path.stem == NETWORK, vocabulary)
     return rules
 
 
-def _check(rules: Iterable[Rule], resources: Collection[str] | None) -> None:
-    for rule in rules:
-        if resources is not None:
-            check_names("resource", rule.resources, {ANY, *resources}, rule.id)
-        if rule.outcome is Outcome.ALLOW:
-            raise ConfigurationError(
-                f"Rule {rule.id} allows, and a rule on top of what a service declares only takes away.",
-                hint="Deny what should not be allowed. What is allowed at all is declared in the service.",
-            )
+def _check(rule: Rule, is_everywhere: bool, vocabulary: Vocabulary) -> None:
+    """A rule of every service names no resource of one, and knows no service's input."""
+    named = () if is_everywhere else vocabulary.resources
+    if named is not None:
+        check_names("resource", rule.resources, {ANY, *named}, rule.id)
+    if rule.outcome is Outcome.ALLOW:
+        raise ConfigurationError(
+            f"Rule {rule.id} allows, and a rule on top of what a service declares only takes away.",
+            hint="Deny what should not be allowed. What is allowed at all is declared in the service.",
+        )
+    compile_condition(rule, Vocabulary(claims=vocabulary.claims) if is_everywhere else vocabulary)

@@ -1,7 +1,6 @@
 """The form of a rule, and how one is read from YAML. A mistake in a rule is found here, not at the first request."""
 
-import difflib
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from types import MappingProxyType
@@ -10,6 +9,7 @@ from typing import Any
 import yaml
 
 from stead.identity.errors import ConfigurationError
+from stead.identity.policy.names import check_names
 from stead.identity.types import Json
 from stead.identity.values import Grant
 
@@ -90,19 +90,6 @@ def read_rules(source: str | Iterable[Rule | Mapping[str, Any]]) -> list[Rule]:
         if names.count(name) > 1:
             raise ConfigurationError(f"Two rules are called {name}.", hint="Give each an id of its own.")
     return rules
-
-
-def check_names(what: str, names: Iterable[str], known: Collection[str], rule: str) -> None:
-    """Raises `ConfigurationError` for the first name that is not known, with the nearest one that is."""
-    for name in names:
-        if name not in known:
-            raise ConfigurationError(f"Rule {rule} names an unknown {what}: {name}.", hint=nearest(name, known))
-
-
-def nearest(name: str, known: Collection[str]) -> str:
-    """Which known name was probably meant, as a hint; all of them where none is near."""
-    near = difflib.get_close_matches(name, sorted(known), n=1)
-    return f"Did you mean {near[0]}?" if near else f"Known: {', '.join(sorted(known)) or 'none'}."
 
 
 def _quoted(text: str) -> str:

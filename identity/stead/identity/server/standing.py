@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import bindparam, select
 
 from stead.identity.errors import ConfigurationError, InvalidRequest
-from stead.identity.policy.rules import nearest
+from stead.identity.policy.names import nearest
 from stead.identity.server import schema
 from stead.identity.server.authority import Audience, Mode, edges_of, find_audience, owned_by
 from stead.identity.server.authorization import ACR_PASSWORD

@@ -8,6 +8,7 @@ from typing import Any
 from stead.identity.errors import IdentityError
 from stead.identity.policy import Decision, Outcome, Worded, declared
 from stead.identity.policy.files import read_file, told_of
+from stead.identity.types import Json
 from stead.identity.values import Principal
 from stead.mcp_servers.kit.tools import Declaration
 
@@ -23,14 +24,24 @@ class Unchecked(Decision):
 
 
 class DeclaredPolicy(Worded):
-    """The declared rights and the rules of a file first, then the tool's own check of the arguments."""
+    """The declared rights and the rules of a file first, then the tool's own check of the arguments.
 
-    def __init__(self, server: str, declarations: Mapping[str, Declaration], rules: Path | None = None) -> None:
+    `arguments` are the JSON Schemas of what the tools take.
+    """
+
+    def __init__(
+        self,
+        server: str,
+        declarations: Mapping[str, Declaration],
+        arguments: Mapping[str, Json],
+        rules: Path | None = None,
+    ) -> None:
         resources = {f"{server}.{name}": declaration for name, declaration in declarations.items()}
         rights = [declared(resource, each.grant, each.scopes) for resource, each in resources.items()]
+        inputs = {f"{server}.{name}": schema for name, schema in arguments.items()}
         own = [] if rules is None else read_file(rules)
         with told_of(rules or Path(server)):
-            super().__init__([*rights, *own], known_resources=tuple(resources))
+            super().__init__([*rights, *own], known_resources=tuple(resources), inputs=inputs)
         self._checks = {resource: each.check for resource, each in resources.items() if each.check is not None}
 
     def decide(

@@ -92,7 +92,7 @@ class Server:
         return workload.protect(
             SignedIn(self._sdk_app(workload.url)),
             describe=self._describe,
-            policy=DeclaredPolicy(self.name, self.declarations, self._policy),
+            policy=self._rules(),
             scopes=self.scopes,
             protocol="jsonrpc",
             issuers=issuers,
@@ -101,6 +101,10 @@ class Server:
                 "stead_tools": {name: each.as_json(workload.settings.dpop) for name, each in self.declarations.items()},
             },
         )
+
+    def _rules(self) -> DeclaredPolicy:
+        arguments = {name: tool.parameters for name, tool in self._tools.items()}
+        return DeclaredPolicy(self.name, self.declarations, arguments, self._policy)
 
     def serve(self, home: Home | None = None) -> None:
         """Joins the network that runs from `home` and serves until told to stop: the whole of a one-file server."""

@@ -1,0 +1,19 @@
+"""Names that somebody wrote, held against those that there are."""
+
+import difflib
+from collections.abc import Collection, Iterable
+
+from stead.identity.errors import ConfigurationError
+
+
+def check_names(what: str, names: Iterable[str], known: Collection[str], rule: str) -> None:
+    """Raises `ConfigurationError` for the first name that is not known, with the nearest one that is."""
+    for name in names:
+        if name not in known:
+            raise ConfigurationError(f"Rule {rule} names an unknown {what}: {name}.", hint=nearest(name, known))
+
+
+def nearest(name: str, known: Collection[str]) -> str:
+    """Which known name was probably meant, as a hint; all of them where none is near."""
+    near = difflib.get_close_matches(name, sorted(known), n=1)
+    return f"Did you mean {near[0]}?" if near else f"Known: {', '.join(sorted(known)) or 'none'}."
