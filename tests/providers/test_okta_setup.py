@@ -1,6 +1,7 @@
 """What `stead idp setup okta` writes is taken by Okta's API, and a person's request crosses the network by it alone."""
 
 import asyncio
+import copy
 import json
 import time
 from collections.abc import AsyncIterator
@@ -92,14 +93,25 @@ async def applied(script: str, token: str, folder: Path) -> tuple[int, str]:
     return ran.returncode or 0, (out + err).decode()
 
 
-@pytest.fixture
-async def town(tmp_path: Path) -> AsyncIterator[Town]:
-    org, home = OktaOrg(member_of=frozenset({"customer"})), Home(tmp_path / "home")
+@pytest.fixture(scope="module")
+async def first_run(tmp_path_factory: pytest.TempPathFactory) -> tuple[Home, OktaOrg]:
+    """The script's first run, of which each test has a copy."""
+    folder = tmp_path_factory.mktemp("okta")
+    org, home = OktaOrg(), Home(folder / "home")
     network_of(home)
+    async with serving(org):
+        script = okta.script_of(demand_of(home, org.issuer), org.issuer)
+        assert await applied(script, org.token_of_admin, folder) == (0, "")
+    return home, org
+
+
+@pytest.fixture
+async def town(first_run: tuple[Home, OktaOrg]) -> AsyncIterator[Town]:
+    home, former = first_run
+    made = copy.deepcopy({"made": former.made, "assigned": former.assigned, "audiences": former.audiences})
+    org = OktaOrg(member_of=frozenset({"customer"}), **made)
     async with serving(org), AsyncExitStack() as open_:
         demand = demand_of(home, org.issuer)
-        ended = await applied(okta.script_of(demand, org.issuer), org.token_of_admin, tmp_path)
-        assert ended == (0, "")
         settings = Settings(**yaml.safe_load(yaml.safe_dump(okta.settings_of(demand, org.issuer))))
         yield Town(org, home, settings, demand, open_)
 
@@ -142,12 +154,42 @@ async def test_an_agent_that_has_no_edge_to_a_service_gets_no_token_for_it(town:
         await town.hop("broker", network.mcp_servers["holdings"], "holdings:read", at_broker)
 
 
+async def test_run_again_it_makes_nothing_and_changes_nothing(town: Town, tmp_path: Path) -> None:
+    before = copy.deepcopy((town.org.made, town.org.assigned))
+    town.org.asked.clear()
+    assert await applied(okta.script_of(town.demand, town.org.issuer), town.org.token_of_admin, tmp_path) == (0, "")
+    assert not [one for one in town.org.asked if one.startswith("POST")]
+    assert (town.org.made, town.org.assigned) == before
+
+
+async def test_run_again_it_mends_what_somebody_changed_and_makes_what_is_gone(town: Town, tmp_path: Path) -> None:
+    made = town.org.made
+    next(iter(made["claims"].values()))["value"] = ".*"
+    rule = next(key for key, one in made["rules"].items() if "portfolio:read" in one["conditions"]["scopes"]["include"])
+    del made["rules"][rule]
+    web = next(one for one in made["apps"].values() if one["as"] == "finport-web")
+    web["settings"]["oauthClient"]["redirect_uris"].append("https://evil.example/")
+    assert await applied(okta.script_of(town.demand, town.org.issuer), town.org.token_of_admin, tmp_path) == (0, "")
+    assert next(iter(made["claims"].values()))["value"].startswith("^(")
+    assert "https://evil.example/" not in json.dumps(made)
+    await test_a_person_an_agent_an_agent_and_a_tool_by_what_was_written(town)
+
+
+async def test_somebody_elses_things_of_a_similar_name_are_left_alone(town: Town, tmp_path: Path) -> None:
+    own = next(iter(town.org.made["groups"].values()))
+    theirs = {**own, "profile": {**own["profile"], "name": own["as"] + "s"}, "as": own["as"] + "s"}
+    town.org.made["groups"] = {"00gtheirs": {**theirs, "title": theirs["as"]}, **town.org.made["groups"]}
+    before = copy.deepcopy(town.org.made)
+    assert await applied(okta.script_of(town.demand, town.org.issuer), town.org.token_of_admin, tmp_path) == (0, "")
+    assert town.org.made == before
+
+
 async def test_a_script_that_is_refused_stops_there_and_says_where(town: Town, tmp_path: Path) -> None:
-    script = okta.script_of(town.demand, town.org.issuer)
+    script = okta.script_of(town.demand, town.org.issuer).replace('"consent": "IMPLICIT"', '"consent": "ALWAYS"', 1)
     status, said = await applied(script, town.org.token_of_admin, tmp_path)
     assert status != 0
-    assert "POST authorizationServers/" in said
-    assert "roles exists" in said
+    assert "PUT authorizationServers/" in said
+    assert "Api validation failed: scope" in said
     status, said = await applied(script, "00-nobody", tmp_path)
     assert status != 0
     assert "Invalid token provided" in said

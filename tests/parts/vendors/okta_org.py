@@ -5,6 +5,7 @@ names that are there once, and ids that are there at all. The token endpoint the
 which key, and which rule of which policy allows what is asked for.
 """
 
+import json
 import re
 import secrets
 from dataclasses import dataclass, field
@@ -61,6 +62,14 @@ def need(holds: bool, why: str) -> None:
         raise invalid(why)
 
 
+def shown(kind: str, key: str, kept: Json) -> Json:
+    """As it is answered: not every kind has its id in front, and there is more than was sent."""
+    body = {name: value for name, value in kept.items() if name in KINDS[kind]}
+    front = {"type": body["type"]} if "type" in body else {}
+    more = {"created": "2026-11-25T10:00:00.000Z", "_links": {"self": {"href": "{id}", "hints": {"allow": ["GET"]}}}}
+    return {**front, "id": key, **body, **more}
+
+
 @dataclass
 class OktaOrg(Okta):
     """`token_of_admin` opens the API; `made` is what there is, by kind and id; `member_of` are the person's groups."""
@@ -70,65 +79,85 @@ class OktaOrg(Okta):
     audiences: list[str] = field(default_factory=list)
     member_of: frozenset[str] = frozenset()
     assigned: set[tuple[str, str]] = field(default_factory=set)
+    asked: list[str] = field(default_factory=list)
 
     def app(self) -> Starlette:
         own, server = super().app(), f"/api/v1/authorizationServers/{SERVER}"
         routes = [
             Route(server, self._api(self._server), methods=["PUT"]),
-            Route("/api/v1/groups", self._api(self._group), methods=["POST"]),
-            Route("/api/v1/apps", self._api(self._app), methods=["POST"]),
+            *self._collection("/api/v1/groups", "groups", self._group),
+            *self._collection("/api/v1/apps", "apps", self._app),
             Route("/api/v1/apps/{app}/groups/{group}", self._api(self._assign), methods=["PUT"]),
-            Route(server + "/scopes", self._api(self._scope), methods=["POST"]),
-            Route(server + "/claims", self._api(self._claim), methods=["POST"]),
-            Route(server + "/policies", self._api(self._policy), methods=["POST"]),
-            Route(server + "/policies/{policy}/rules", self._api(self._rule), methods=["POST"]),
+            *self._collection(server + "/scopes", "scopes", self._scope),
+            *self._collection(server + "/claims", "claims", self._claim),
+            *self._collection(server + "/policies", "policies", self._policy),
+            *self._collection(server + "/policies/{policy}/rules", "rules", self._rule),
         ]
         return Starlette(routes=[*own.routes, *routes])
 
-    def _api(self, take: Any) -> Any:
+    def _collection(self, path: str, kind: str, take: Any) -> list[Route]:
+        """To be listed, added to, and each of it replaced."""
+
+        def listed(_: Any, request: Request, policy: str = "") -> list[Json]:
+            wanted = request.query_params.get("q", "").lower()
+            held = self.made.get(kind, {}).items()
+            here = [(key, one) for key, one in held if one["within"] == policy]
+            return [shown(kind, key, one) for key, one in here if one["title"].lower().startswith(wanted)]
+
+        return [
+            Route(path, self._api(listed, asked=True), methods=["GET"]),
+            Route(path, self._api(take), methods=["POST"]),
+            Route(path + "/{at}", self._api(take), methods=["PUT"]),
+        ]
+
+    def _api(self, take: Any, *, asked: bool = False) -> Any:
         async def endpoint(request: Request) -> Response:
             if request.headers.get("authorization") != f"SSWS {self.token_of_admin}":
                 return JSONResponse({"errorCode": "E0000011", "errorSummary": "Invalid token provided"}, 401)
+            self.asked.append(f"{request.method} {request.url.path.removeprefix('/api/v1/')}")
             try:
-                return JSONResponse(take(await request.json(), **request.path_params))
+                given = {"request": request, **request.path_params} if asked else request.path_params
+                answer = take(None if asked else await request.json(), **given)
             except Refused as refused:
                 return JSONResponse(refused.body, refused.status)
+            return Response(json.dumps(answer, indent=1), media_type="application/json")
 
         return endpoint
 
-    def _keep(self, kind: str, prefix: str, body: Json, name: str, within: str = "") -> Json:
+    def _keep(self, kind: str, prefix: str, body: Json, name: str, within: str = "", at: str | None = None) -> Json:
         shape = KINDS[kind]
         need(body.keys() == shape.keys(), f"{kind}: members {sorted(body.keys() ^ shape.keys())}")
         need(all(type(body[one]) is shape[one] for one in shape), f"{kind}: a member is of another type")
         kept = self.made.setdefault(kind, {})
-        need(all((one["as"], one["within"]) != (name, within) for one in kept.values()), f"{kind}: {name} exists")
-        made = prefix + secrets.token_hex(8)
-        kept[made] = {**body, "as": name, "within": within}
-        return {"id": made, **body}
+        others = [one for key, one in kept.items() if key != at]
+        need(all((one["as"], one["within"]) != (name, within) for one in others), f"{kind}: {name} exists")
+        need(at is None or at in kept, f"{kind}: {at} is not there")
+        made = at or prefix + secrets.token_hex(8)
+        kept[made] = {**body, "as": name, "within": within, "title": body.get("label", name)}
+        return shown(kind, made, kept[made])
 
     def _server(self, body: Json) -> Json:
         need(body.keys() == KINDS["server"].keys() and len(body["audiences"]) == 1, "audiences: exactly one")
         self.audiences = body["audiences"]
         return {"id": SERVER, **body}
 
-    def _group(self, body: Json) -> Json:
-        return self._keep("groups", "00g", body, body["profile"]["name"])
+    def _group(self, body: Json, at: str | None = None) -> Json:
+        return self._keep("groups", "00g", body, body["profile"]["name"], at=at)
 
-    def _scope(self, body: Json) -> Json:
+    def _scope(self, body: Json, at: str | None = None) -> Json:
         need(body["name"] not in RESERVED and body["consent"] in {"IMPLICIT", "REQUIRED", "FLEXIBLE"}, "scope")
-        return self._keep("scopes", "scp", body, body["name"])
+        return self._keep("scopes", "scp", body, body["name"], at=at)
 
-    def _claim(self, body: Json) -> Json:
+    def _claim(self, body: Json, at: str | None = None) -> Json:
         need(body["claimType"] == "RESOURCE" and body["valueType"] == "GROUPS", "claim")
         need(body["group_filter_type"] in {"STARTS_WITH", "EQUALS", "CONTAINS", "REGEX"}, "group_filter_type")
         re.compile(body["value"])
-        return self._keep("claims", "ocl", body, body["name"])
+        return self._keep("claims", "ocl", body, body["name"], at=at)
 
-    def _app(self, body: Json) -> Json:
+    def _app(self, body: Json, at: str | None = None) -> Json:
         need((body["name"], body["signOnMode"]) == ("oidc_client", "OPENID_CONNECT"), "not an OpenID Connect app")
         proof, oauth_client = body["credentials"]["oauthClient"], body["settings"]["oauthClient"]
         need(re.fullmatch(r"[A-Za-z0-9$\-_.+!*'(),]{6,100}", proof["client_id"]) is not None, "client_id")
-        need(proof["client_id"] not in {self._id(one) for one in self._all("apps")}, "client_id exists")
         kind, grants = oauth_client["application_type"], set(oauth_client["grant_types"])
         need(grants <= APP_GRANTS[kind] | ({EXCHANGE} if kind != "native" else set()), f"grants of {kind}")
         need(kind == "service" or (CODE in grants and bool(oauth_client["redirect_uris"])), "redirect_uris")
@@ -136,20 +165,20 @@ class OktaOrg(Okta):
         keyed = proof["token_endpoint_auth_method"] == "private_key_jwt"
         need(keyed == bool(oauth_client.get("jwks", {}).get("keys")), "jwks and private_key_jwt need each other")
         need(all("d" not in key for key in oauth_client.get("jwks", {}).get("keys", ())), "jwks: a private key")
-        return self._keep("apps", "0oa", body, body["label"])
+        return self._keep("apps", "0oa", body, proof["client_id"], at=at)
 
     def _assign(self, body: Json, app: str, group: str) -> Json:
         need(app in self.made["apps"] and group in self.made["groups"] and not body, "no such app or group")
         self.assigned.add((app, group))
         return {"id": group, "priority": 0}
 
-    def _policy(self, body: Json) -> Json:
+    def _policy(self, body: Json, at: str | None = None) -> Json:
         need(body["type"] == "OAUTH_AUTHORIZATION_POLICY" and body["priority"] >= 1, "policy")
         clients = set(body["conditions"]["clients"]["include"])
         need(clients <= {self._id(one) for one in self._all("apps")}, "conditions.clients: no such client")
-        return self._keep("policies", "00p", body, body["name"])
+        return self._keep("policies", "00p", body, body["name"], at=at)
 
-    def _rule(self, body: Json, policy: str) -> Json:
+    def _rule(self, body: Json, policy: str, at: str | None = None) -> Json:
         need(body["type"] == "RESOURCE_ACCESS" and policy in self.made["policies"], "no such policy")
         on = body["conditions"]
         need(set(on["people"]["groups"]["include"]) <= {*self.made["groups"], "EVERYONE"}, "no such group")
@@ -159,7 +188,7 @@ class OktaOrg(Okta):
         lives = body["actions"]["token"]
         need(5 <= lives["accessTokenLifetimeMinutes"] <= 1440, "accessTokenLifetimeMinutes")
         need(10 <= lives["refreshTokenWindowMinutes"] <= 2628000, "refreshTokenWindowMinutes")
-        return self._keep("rules", "0pr", body, body["name"], policy)
+        return self._keep("rules", "0pr", body, body["name"], policy, at)
 
     def _all(self, kind: str) -> list[Json]:
         return list(self.made.get(kind, {}).values())

@@ -1,16 +1,16 @@
-"""A custom authorization server of Okta for the network: a script of requests to Okta's management API.
+"""A custom authorization server of Okta for the network: a script of requests to its management API, good to run again.
 
 A scope is a right. Who may have it is said twice over: a policy's clients are the actor's half, and its rules' groups
 the people's. A group is a role, and has the role's name. Clients prove themselves by keys, so that no secret is made.
 """
 
-import json
 import re
 import shlex
 from collections.abc import Iterator
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 from stead.demo.idp.demand import Demand
+from stead.demo.idp.shell import held, quoted, variable
 from stead.identity.errors import InvalidRequest
 from stead.identity.server import CODE, EXCHANGE, REFRESH, SERVICE, SeedClient
 from stead.identity.types import Json
@@ -26,26 +26,57 @@ LIFETIME, IDLE = 5, 480
 _EVERYONE = "EVERYONE"
 
 _HEAD = """#!/bin/sh
-# Prepares an authorization server of Okta for this network. Put an API token into a file, and run it once:
+# Prepares an authorization server of Okta for this network. It can be run again: what is there already, by its name, is
+# brought up to date. Put an API token into a file first:
 #   OKTA_TOKEN_FILE=token sh okta-setup.sh
 set -eu
 : "${OKTA_TOKEN_FILE:?name the file that holds an API token}"
 
-# METHOD PATH BODY. The token goes to curl by a pipe, so that no list of processes shows it.
+# METHOD PATH [BODY]. The token goes to curl by a pipe, so that no list of processes shows it.
 ask() {
   answer=$(
     printf 'header = "Authorization: SSWS %s"\\n' "$(cat "$OKTA_TOKEN_FILE")" |
       curl -sS --fail-with-body -K - -X "$1" -H 'Accept: application/json' -H 'Content-Type: application/json' \\
-        --data "$3" "$ORG/api/v1/$2"
+        ${3:+--data "$3"} "$ORG/api/v1/$2"
   ) || { echo "$1 $2 was refused: $answer" >&2; exit 1; }
   printf '%s' "$answer"
 }
 
-# The same, and what was made is printed as its id.
-make() {
-  answer=$(ask POST "$1" "$2")
-  id=$(printf '%s' "$answer" | grep -o '"id": *"[^"]*"' | head -n 1 | cut -d '"' -f 4)
-  [ -n "$id" ] || { echo "POST $1 has made nothing" >&2; exit 1; }
+# The objects of a JSON list, or the one that it is, one a line and without white space around what they say.
+objects() {
+  awk '{ text = text $0 } END {
+    for (at = 1; at <= length(text); at++) {
+      one = substr(text, at, 1)
+      if (quoted) {
+        if (one == "\\\\") one = one substr(text, ++at, 1)
+        else if (one == "\\"") quoted = 0
+      } else {
+        if (one == "\\"") quoted = 1
+        if (one ~ /[ \\t]/) continue
+        if (one == "{") depth++
+        if (one == "}" && --depth == 0) { print line one; line = ""; continue }
+      }
+      if (depth) line = line one
+    }
+  }'
+}
+
+# JSON: the id of its first object.
+id_of() {
+  printf '%s\\n' "$1" | objects | head -n 1 | grep -o '"id":"[^"]*"' | head -n 1 | cut -d '"' -f 4
+}
+
+# QUERY COLLECTION MEMBER VALUE BODY: changes the one whose member is so, else makes it, and prints its id.
+keep() {
+  list=$(ask GET "$2$1")
+  id=$(id_of "$(printf '%s\\n' "$list" | objects | grep -F "\\"$3\\":\\"$4\\"" | head -n 1)")
+  if [ -n "$id" ]; then
+    ask PUT "$2/$id" "$5" > /dev/null
+  else
+    made=$(ask POST "$2" "$5")
+    id=$(id_of "$made")
+  fi
+  [ -n "$id" ] || { echo "POST $2 has made nothing" >&2; exit 1; }
   printf '%s' "$id"
 }
 """
@@ -99,29 +130,30 @@ def _server(demand: Demand) -> Iterator[str]:
         "alwaysIncludeInToken": True,
         "conditions": {"scopes": []},
     }
-    yield _asked("POST", '"authorizationServers/$SERVER/claims"', claim)
+    yield _kept("claims", "roles", claim)
 
 
 def _groups(demand: Demand) -> Iterator[str]:
     for role in demand.roles:
         body = {"profile": {"name": role, "description": f"Has the role {role} in the network."}}
-        yield f"{_variable(role)}=$(make groups {_text(body)})"
+        yield f"{variable('group', role)}=$(keep '?q={quote(role)}' groups name {shlex.quote(role)} {quoted(body)})"
 
 
 def _scopes(demand: Demand) -> Iterator[str]:
     for right in demand.rights:
         body = {"name": right.scope, "consent": "IMPLICIT", "metadataPublish": "ALL_CLIENTS", "default": False}
-        yield _asked("POST", '"authorizationServers/$SERVER/scopes"', body)
+        yield _kept("scopes", right.scope, body, f"?q={quote(right.scope, safe='')}")
 
 
 def _clients(demand: Demand) -> Iterator[str]:
     for priority, client in enumerate(demand.clients, 1):
-        yield f"\napp=$(make apps {_text(_app(client))})"
+        query = f"?q={quote(client.name)}&limit=200"
+        yield f"\napp=$(keep '{query}' apps client_id {_id_of(client.client_id)} {quoted(_app(client))})"
         for role in _signing_in(client, demand):
-            yield _asked("PUT", f'"apps/$app/groups/${_variable(role)}"', {})
-        yield f'policy=$(make "authorizationServers/$SERVER/policies" {_text(_policy(client, priority))})'
+            yield _asked("PUT", f'"apps/$app/groups/${variable("group", role)}"', {})
+        yield "policy=$(" + _keep("policies", client.name, _policy(client, priority)) + ")"
         for rule in _rules(client, demand):
-            yield _asked("POST", '"authorizationServers/$SERVER/policies/$policy/rules"', rule)
+            yield _kept("policies/$policy/rules", rule["name"], rule)
 
 
 def _signing_in(client: SeedClient, demand: Demand) -> list[str]:
@@ -174,7 +206,7 @@ def _rules(client: SeedClient, demand: Demand) -> Iterator[Json]:
     grants = [CODE, REFRESH] if signing_in else [EXCHANGE]
     for roles in sorted({right.roles for right in asks if right.roles}):
         scopes = [*signing_in, *(right.scope for right in asks if right.roles == roles)]
-        yield _rule(f"People: {', '.join(roles)}", grants, scopes, [f"%{_variable(role)}%" for role in roles])
+        yield _rule(f"People: {', '.join(roles)}", grants, scopes, [held("group", role) for role in roles])
     own = [right.scope for right in asks if not right.roles]
     if own and SERVICE in client.grants:
         yield _rule("As itself", [SERVICE], own, [_EVERYONE])
@@ -204,14 +236,13 @@ def _id_of(name: str) -> str:
     return name if len(name) >= SHORTEST_ID else f"stead-{name}"
 
 
-def _variable(role: str) -> str:
-    return "group_" + re.sub(r"\W", "_", role)
+def _keep(kind: str, name: str, body: Json, query: str = "") -> str:
+    return f"keep '{query}' \"authorizationServers/$SERVER/{kind}\" name {shlex.quote(name)} {quoted(body)}"
+
+
+def _kept(kind: str, name: str, body: Json, query: str = "") -> str:
+    return f"{_keep(kind, name, body, query)} > /dev/null"
 
 
 def _asked(method: str, path: str, body: Json) -> str:
-    return f"ask {method} {path} {_text(body)} > /dev/null"
-
-
-def _text(body: Json) -> str:
-    """For the shell: a group's `%variable%` is what the shell has in it."""
-    return re.sub(r"%(group_\w+)%", r"""'"$\1"'""", shlex.quote(json.dumps(body)))
+    return f"ask {method} {path} {quoted(body)} > /dev/null"
