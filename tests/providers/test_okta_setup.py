@@ -108,8 +108,12 @@ async def first_run(tmp_path_factory: pytest.TempPathFactory) -> tuple[Home, Okt
 @pytest.fixture
 async def town(first_run: tuple[Home, OktaOrg]) -> AsyncIterator[Town]:
     home, former = first_run
-    made = copy.deepcopy({"made": former.made, "assigned": former.assigned, "audiences": former.audiences})
-    org = OktaOrg(member_of=frozenset({"customer"}), **made)
+    org = OktaOrg(
+        member_of=frozenset({"customer"}),
+        made=copy.deepcopy(former.made),
+        assigned=set(former.assigned),
+        audiences=former.audiences,
+    )
     async with serving(org), AsyncExitStack() as open_:
         demand = demand_of(home, org.issuer)
         settings = Settings(**yaml.safe_load(yaml.safe_dump(okta.settings_of(demand, org.issuer))))
