@@ -1,6 +1,7 @@
 """`stead certs`: a certificate authority for one machine, and a network that is told to use it."""
 
 import ssl
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,8 @@ import yaml
 from cryptography import x509
 
 from stead.demo.cli import certs
+from stead.demo.cli.doctor import _certificates
+from stead.demo.network import certificates
 from stead.demo.network.addresses import network_of
 from stead.demo.network.catalogue import SERVICES
 from stead.demo.network.certificates import AUTHORITY, Authority
@@ -96,6 +99,17 @@ def test_addresses_of_the_other_kind_are_named_and_not_quietly_changed(home: Hom
     assert "--fresh" in str(refused.value.hint)
     assert home.network == recorded
     assert network_of(home, fresh=True).broker.startswith("https://")
+
+
+def test_the_doctor_names_a_certificate_that_ends_soon_and_one_that_is_not_there(
+    home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    certs.issue([], json=True)
+    monkeypatch.setattr(certificates, "_LIVES", timedelta(days=3))
+    certs.issue(["broker"], json=True)
+    (home.path / "tls" / "trail.pem").unlink()
+    bad = {Path(one.what).stem: one.told for one in _certificates(settings_of(home)) if not one.good}
+    assert bad == {"broker": "good for 3 days", "trail": "is no certificate, or not there"}
 
 
 def test_an_authority_that_is_not_readable_is_named(home: Home) -> None:

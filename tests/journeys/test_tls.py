@@ -159,3 +159,12 @@ async def test_certificates_are_renewed_while_the_network_runs_and_nobody_signs_
     assert not set(bound_to(secured.home).values()) & set(before.values())
     await check_hops(secured, alice, PORTFOLIO, {"broker", "portfolio-agent"})
     await ask_at_the_web(secured, alice, "/")
+
+
+async def test_the_doctor_says_how_long_each_certificate_is_good_for(secured: FinPort) -> None:
+    code, out, err = await secured.stead("doctor", "--json")
+    assert code == 0, out + err
+    told = {one["what"]: one["told"] for one in json.loads(out)["findings"]}
+    assert {told[str(tls_of(secured.home).files(service.name).certificate)] for service in SERVICES} == {
+        "good for 90 days"
+    }

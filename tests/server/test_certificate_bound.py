@@ -220,7 +220,10 @@ async def test_introspection_tells_of_the_certificate(world: World) -> None:
 async def test_the_metadata_says_that_tokens_are_bound_to_certificates(world: World) -> None:
     async with httpx.AsyncClient(verify=world.client.client(), trust_env=False) as http:
         document = (await http.get(f"{world.issuer}/.well-known/oauth-authorization-server")).json()
+        service = (await http.get(f"{world.url}/.well-known/oauth-protected-resource")).json()
     assert document["tls_client_certificate_bound_access_tokens"] is True
+    assert service["tls_client_certificate_bound_access_tokens"] is True
+    assert "dpop_bound_access_tokens_required" not in service
 
 
 async def test_bound_stays_bound_to_the_certificate_of_whoever_exchanges(tls_company: Company, world: World) -> None:
@@ -285,6 +288,19 @@ async def test_a_renewed_certificate_is_shown_and_bound_to_without_a_restart(wor
     async with httpx.AsyncClient(verify=kept, trust_env=False) as http:
         sent = {"authorization": f"Bearer {old}"}
         assert (await http.post(f"{world.url}{PATH}", json={}, headers=sent)).status_code == 200
+
+
+async def test_a_caller_that_never_asked_for_it_is_not_left_with_tokens_of_its_former_certificate(world: World) -> None:
+    """An issuer binds to what it sees; reads go without a proof of a key that would come before."""
+    caller = world.caller(world.authority.files("casual"), binds=False)
+    read = Target(world.url, SCOPES, Grant.S2S)
+    async with caller:
+        first = await caller.exchange(read, None)
+        assert await caller.exchange(read, None) is first
+        world.authority.files("casual")
+        second = await caller.exchange(read, None)
+    assert claims_of(first.reveal())["cnf"].keys() == {"x5t#S256"}
+    assert claims_of(second.reveal())["cnf"] != claims_of(first.reveal())["cnf"]
 
 
 async def test_a_service_takes_its_renewed_certificate_up_and_half_a_renewal_changes_nothing(world: World) -> None:

@@ -61,7 +61,7 @@ async def connected(
             clock=clock,
             timeout=timeouts.provider,
             proof_key=None if settings.binds_certificate else proof_key,
-            certificate=source if settings.binds_certificate else None,
+            certificate=source,
             binding=settings.dpop,
             issuer=settings.described(client.issuer),
             plain_http=settings.plain_http,

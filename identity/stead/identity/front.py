@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any
 
 from starlette.routing import BaseRoute, Match, Router
 
-from stead.identity.binding import Binding
 from stead.identity.decision_point import decision_point
 from stead.identity.dpop import ALGORITHMS
 from stead.identity.guard import MAX_BODY, EdgeGuard
@@ -15,6 +14,7 @@ from stead.identity.ingress import Describe, Ingress
 from stead.identity.metadata import Ready, health_routes, jwks_route, protected_resource
 from stead.identity.policy import Policy, narrowed
 from stead.identity.replies import Protocol, ProtocolOf, protocol_of
+from stead.identity.settings import Settings
 from stead.identity.signals.doors import with_doors
 from stead.identity.types import ASGIApp, Receive, Scope, Send
 from stead.identity.verifier import Verifier
@@ -64,7 +64,7 @@ def front(
     issuers = [each.issuer for each in verifier.issuers]
     keys = jwks_route(workload.home.key(workload.name))
     said = {"stead_client_id": workload.name, "jwks_uri": f"{workload.url}{keys.path}"}
-    said |= {**_proofs(workload.settings.dpop), **(extra or {})}
+    said |= {**_proofs(workload.settings), **(extra or {})}
     metadata = protected_resource(workload.url, issuers, scopes, workload.name, **said)
     opened = [metadata, keys, *health_routes(_readiness(workload, ready)), *routes]
     pages = _Pages(opened, ingress)
@@ -72,10 +72,12 @@ def front(
     return _Living(workload, with_doors(guarded, workload), ingress)
 
 
-def _proofs(binding: Binding) -> Mapping[str, Any]:
-    """RFC 9728 s2: which proofs are taken, and whether nothing goes without."""
-    known = {"dpop_signing_alg_values_supported": list(ALGORITHMS)}
-    return {**known, "dpop_bound_access_tokens_required": True} if binding == "always" else known
+def _proofs(settings: Settings) -> Mapping[str, Any]:
+    """RFC 9728 s2: which proofs are taken, and whether nothing goes without. A certificate is as good as a key."""
+    known: dict[str, Any] = {"dpop_signing_alg_values_supported": list(ALGORITHMS)}
+    if settings.tls is not None:
+        return {**known, "tls_client_certificate_bound_access_tokens": True}
+    return {**known, "dpop_bound_access_tokens_required": True} if settings.dpop == "always" else known
 
 
 def _readiness(workload: "Workload", ready: Callable[[], bool | Awaitable[bool]] | None) -> Ready:

@@ -177,7 +177,7 @@ class Tokens:
         return client.proving(self._proof_key) if wanted and can and self._proof_key else client
 
     def _bound_to(self, client: ClientIdentity) -> str | None:
-        """With a renewed certificate other tokens are needed than with the one before."""
+        """With a renewed certificate other tokens are needed: an issuer that saw the former one bound them to it."""
         if client.proof_key is not None:
             return client.proof_key.thumbprint()
         return None if self._certificate is None else self._certificate.current().thumbprint

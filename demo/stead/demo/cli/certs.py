@@ -6,15 +6,17 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import yaml
+from cryptography import x509
 
 from stead.demo.cli.output import emit, say, tell
 from stead.demo.network.addresses import hosts
 from stead.demo.network.catalogue import SERVICES
 from stead.demo.network.certificates import AUTHORITY, FOLDER, Authority, settings_section
+from stead.identity.clock import system_clock
 from stead.identity.errors import ConfigurationError, InvalidRequest
 from stead.identity.home import Home
 from stead.identity.joining import joined_url
-from stead.identity.settings import FILE, read_file
+from stead.identity.settings import FILE, Settings, read_file
 
 _WRITTEN = "\n# Written by `stead certs`: every service speaks TLS, and tokens are bound to its certificate.\n"
 
@@ -34,6 +36,20 @@ def issue(names: list[str], *, json: bool) -> None:
         say(str(file))
     tell("Running services take them up by themselves." if not is_set else "Start on TLS: stead demo --fresh")
     tell(f"DEVELOPMENT: a browser shows no warning once it believes {home.path / FOLDER / AUTHORITY}.pem")
+
+
+def days_left(settings: Settings) -> Mapping[Path, float | None]:
+    """How long each service's certificate is good for, in days; None for a file that holds none, or is not there."""
+    services = () if settings.tls is None else [settings.tls.files(service.name).certificate for service in SERVICES]
+    return {path: _days_left(path) for path in services}
+
+
+def _days_left(path: Path) -> float | None:
+    try:
+        ends = x509.load_pem_x509_certificate(path.read_bytes()).not_valid_after_utc
+    except (OSError, ValueError):
+        return None
+    return (ends.timestamp() - system_clock()) / 86_400
 
 
 def _joined(home: Home, name: str) -> str:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import httpx
 
+from stead.demo.cli.certs import days_left
 from stead.demo.cli.output import emit, say
 from stead.demo.network.addresses import addresses
 from stead.identity.clock import SKEW, system_clock
@@ -24,6 +25,9 @@ from stead.identity.issuer_settings import IssuerSettings
 from stead.identity.jwks import algorithms_of, load_keys
 from stead.identity.settings import Settings
 from stead.identity.signals.feed import place_of
+
+_SOON = 14
+"""Days before its end from which a certificate is named as one to renew."""
 
 _GRANTS = {
     "rfc8693": "urn:ietf:params:oauth:grant-type:token-exchange",
@@ -57,11 +61,12 @@ async def _examined(home: Home) -> list[Finding]:
     findings = [*_files(home)]
     try:
         settings, network = Settings.load(home), home.network
+        believed = settings.believed()
     except IdentityError as error:
         return [*findings, Finding("settings and addresses", False, error.description, error.hint)]
     findings.append(Finding("settings and addresses", True, "readable"))
-    findings += _policies(home)
-    async with bare_client(5, settings.believed()) as http:
+    findings += [*_policies(home), *_certificates(settings)]
+    async with bare_client(5, believed) as http:
         findings += [one async for one in _services(http, settings, network)]
         for described in _issuers(settings, network):
             findings += await _issuer(http, described)
@@ -90,6 +95,13 @@ def _policies(home: Home) -> Iterator[Finding]:
     for service in sorted(services_of(home)):
         for name in stale_files(home, service):
             yield Finding(f"policies/{name}", False, f"{service} goes by an older one", f"Start {service} again.")
+
+
+def _certificates(settings: Settings) -> Iterator[Finding]:
+    for path, days in days_left(settings).items():
+        told = "is no certificate, or not there" if days is None else f"good for {max(days, 0):.0f} days"
+        good = days is not None and days > _SOON
+        yield Finding(str(path), good, told, None if good else "Renew it; `stead certs` does for its own.")
 
 
 def _writable(folder: Path) -> Finding:
