@@ -112,12 +112,15 @@ MEANINGS: Mapping[str, str] = {
     "vault": "Where the keys are that secrets at rest (kept tokens) are wrapped by.",
     "vault.keys": (
         "`home`: made in the state directory. `file`: `vault.key_file`. `environment`: `STEAD_VAULT_KEYS`, in base64, "
-        "newest first. `transit`: a transit engine of HashiCorp Vault or OpenBao."
+        "newest first. `transit`: a transit engine of HashiCorp Vault or OpenBao. "
+        "`aws`: a key of AWS KMS; needs the extra `aws`."
     ),
     "vault.key_file": "A file of keys, 32 random bytes in base64 each, one a line, newest first.",
     "vault.transit_url": "The address of the key service; https, or on this machine.",
     "vault.transit_key": "The name of its key, of an AEAD type such as `aes256-gcm96`.",
     "vault.transit_token_file": "The file of the token by which the service lets us encrypt and decrypt.",
+    "vault.aws_key": "The ARN of a symmetric key, or of an alias that leads to one.",
+    "vault.aws_endpoint": "Where AWS KMS is reached, such as a VPC endpoint; the region's own when not set.",
     "telemetry": "Spans for what the trail records, by OpenTelemetry; needs the extra `otel`.",
     "telemetry.traces": (
         "Whether they are exported, by OTLP over HTTP, to where the standard variables say: "

@@ -9,17 +9,10 @@ import re
 from pathlib import Path
 from typing import Any, Self
 
-import httpx
-
-from stead.identity.driver import no_cookies, tls
 from stead.identity.errors import ConfigurationError, ProviderUnavailable
 from stead.identity.types import Json
 from stead.identity.vault_keys import Wrapped
-
-TIMEOUT = 5.0
-"""Seconds. A service that is away is an error of the call that needed it, not a pause of the process."""
-
-MAX_ANSWER = 65_536
+from stead.identity.vault_wire import Wire
 
 _CIPHERTEXT = re.compile(r"vault:(v[1-9][0-9]{0,8}):[A-Za-z0-9+/=]{1,8192}")
 
@@ -30,26 +23,27 @@ class TransitKeys:
     Wrapped keys are bound to `purpose` and to their place by the service's `associated_data` (AEAD keys only).
     """
 
-    def __init__(self, url: str, key: str, token_file: Path, purpose: str, client: httpx.Client | None = None) -> None:
+    def __init__(self, url: str, key: str, token_file: Path, purpose: str) -> None:
         self._base = f"{url.rstrip('/')}/v1/transit"
         self._key = key
         self._token_file = token_file
         self._purpose = purpose.encode()
-        self._client = client or httpx.Client(
-            verify=tls(), timeout=TIMEOUT, trust_env=False, follow_redirects=False, cookies=no_cookies()
-        )
+        self._wire = Wire("vault.transit_url and vault.transit_key")
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._client.close()
+        self._wire.close()
 
     def current(self) -> str:
         version = self._ask("GET", f"keys/{self._key}").get("latest_version")
         if type(version) is not int or version < 1:
             raise ProviderUnavailable("The key service does not say which version of its key is the newest.")
         return self._named(f"v{version}")
+
+    def knows(self, by: str) -> bool:
+        return re.fullmatch(rf"{re.escape(self._key)}:v[0-9]+", by) is not None
 
     def wrap(self, key: bytes, context: bytes) -> Wrapped:
         plain = base64.b64encode(key).decode()
@@ -60,10 +54,10 @@ class TransitKeys:
         return Wrapped(self._named(match[1]), match[0].encode())
 
     def unwrap(self, wrapped: Wrapped, context: bytes) -> bytes:
-        if wrapped.by.partition(":")[0] != self._key:
+        if not self.knows(wrapped.by):
             raise ConfigurationError(
                 f"The vault was sealed by the key {wrapped.by}, not by {self._key} of the key service.",
-                hint="Set vault.keys back to what it was, rotate, and change it then.",
+                hint="Put the settings of vault back to what they were.",
             )
         text = wrapped.sealed.decode("ascii", "replace")
         answer = self._ask("POST", f"decrypt/{self._key}", ciphertext=text, associated_data=self._bound(context))
@@ -80,32 +74,13 @@ class TransitKeys:
 
     def _ask(self, method: str, path: str, **members: str) -> Json:
         headers = {"x-vault-token": self._token(), "x-vault-request": "true"}
-        try:
-            reply = self._client.request(method, f"{self._base}/{path}", json=members or None, headers=headers)
-        except httpx.HTTPError:
-            # Its text may quote the request.
-            raise ProviderUnavailable("The key service cannot be reached.", hint="Check vault.transit_url.") from None
-        return _read(reply)
+        data: Any = self._wire.ask(method, f"{self._base}/{path}", headers, members or None).get("data")
+        if not isinstance(data, dict):
+            raise ProviderUnavailable("The key service gave no usable answer.")
+        return data
 
     def _token(self) -> str:
         try:
             return self._token_file.read_text().strip()
         except (OSError, UnicodeDecodeError):
             raise ConfigurationError("The file of vault.transit_token_file cannot be read.") from None
-
-
-def _read(reply: httpx.Response) -> Json:
-    if reply.status_code in (400, 403, 404):
-        raise ConfigurationError(
-            f"The key service refused (status {reply.status_code}).",
-            hint="Check vault.transit_key, that it is an AEAD key, and the token's policy.",
-        )
-    if reply.status_code != 200 or len(reply.content) > MAX_ANSWER:
-        raise ProviderUnavailable(f"The key service answered with status {reply.status_code}.")
-    try:
-        data: Any = reply.json()["data"]
-    except (ValueError, KeyError, TypeError, RecursionError):
-        data = None
-    if not isinstance(data, dict):
-        raise ProviderUnavailable("The key service gave no usable answer.")
-    return data

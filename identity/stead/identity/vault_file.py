@@ -21,9 +21,9 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from stead.identity.errors import ConfigurationError, ProviderUnavailable
 from stead.identity.vault_keys import Wrapped
 from stead.identity.vault_older import Older
-from stead.identity.vault_steps import Steps, Unwrap, Wrap
+from stead.identity.vault_steps import DATA_KEY, Steps, Unwrap, Wrap
 
-_NONCE, _KEY, _REMEMBERED, _MOST_ROTATIONS = 12, 32, 256, 2**31 - 1
+_NONCE, _REMEMBERED, _MOST_ROTATIONS = 12, 256, 2**31 - 1
 _NAMING = b"naming"
 """Where the key lies that turns owner and task into a place; it is wrapped like all others."""
 
@@ -223,7 +223,7 @@ class VaultFile:
         """A data key that is not kept yet."""
         with self.reading() as database:
             rotation = _rotation(database)
-        plain = os.urandom(_KEY)
+        plain = os.urandom(DATA_KEY)
         wrapped: Wrapped = yield Wrap(plain, place)
         self.remember(wrapped.sealed, plain)
         return _DataKey(plain, wrapped, rotation)

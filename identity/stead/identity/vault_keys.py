@@ -45,6 +45,10 @@ class KeyService(Protocol):
         """The id of the key that wraps from now on."""
         ...
 
+    def knows(self, by: str) -> bool:
+        """Whether it may be one of these keys that wrapped, by its id. Asks nobody."""
+        ...
+
     def wrap(self, key: bytes, context: bytes) -> Wrapped: ...
 
     def unwrap(self, wrapped: Wrapped, context: bytes) -> bytes: ...
@@ -62,6 +66,9 @@ class LocalKeys:
 
     def current(self) -> str:
         return self._ring()[0][0]
+
+    def knows(self, by: str) -> bool:
+        return by in dict(self._ring())
 
     def wrap(self, key: bytes, context: bytes) -> Wrapped:
         name, own = self._ring()[0]

@@ -13,6 +13,9 @@ from stead.identity.vault_keys import KeyService, Wrapped
 
 T = TypeVar("T")
 
+DATA_KEY = 32
+"""Bytes of a data key: AES-256."""
+
 
 @dataclass(frozen=True, slots=True)
 class Wrap:
@@ -35,7 +38,10 @@ class Unwrap:
 
     def ask(self, keys: KeyService) -> bytes:
         """The answer."""
-        return keys.unwrap(self.wrapped, self.context)
+        plain = keys.unwrap(self.wrapped, self.context)
+        if len(plain) != DATA_KEY:
+            raise ProviderUnavailable("The key service of the vault gave what is no key.")
+        return plain
 
 
 @dataclass(frozen=True, slots=True)

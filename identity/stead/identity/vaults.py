@@ -4,8 +4,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
+from stead.identity import aws_keys
 from stead.identity.addresses import is_confidential
 from stead.identity.errors import ConfigurationError
 from stead.identity.home import Home, vault_keys_of_environment
@@ -17,17 +18,28 @@ from stead.identity.vault_keys import KeyService, LocalKeys, decoded, keys_of_fi
 SUFFIX = "-vault"
 """What the databases and secrets of vaults are called behind their workload's name."""
 
+
+def _confidential(url: str) -> str:
+    if not is_confidential(url):
+        raise ValueError("it has to be https: data keys travel there")
+    return url
+
+
+ServiceUrl = Annotated[str, AfterValidator(_confidential)]
+AwsKey = Annotated[str, Field(pattern=aws_keys.NAME)]
 TransitKey = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,128}$")]
 
 
 class VaultSettings(Strict):
     """Where the keys are that secrets at rest are wrapped by."""
 
-    keys: Literal["home", "file", "environment", "transit"] = "home"
+    keys: Literal["home", "file", "environment", "transit", "aws"] = "home"
     key_file: Path | None = None
-    transit_url: str | None = None
+    transit_url: ServiceUrl | None = None
     transit_key: TransitKey = "stead"
     transit_token_file: Path | None = None
+    aws_key: AwsKey | None = None
+    aws_endpoint: ServiceUrl | None = None
 
     @model_validator(mode="after")
     def _complete(self) -> Self:
@@ -35,14 +47,16 @@ class VaultSettings(Strict):
             raise ValueError("keys: file needs key_file")
         if self.keys == "transit" and (self.transit_url is None or self.transit_token_file is None):
             raise ValueError("keys: transit needs transit_url and transit_token_file")
-        if self.transit_url is not None and not is_confidential(self.transit_url):
-            raise ValueError("transit_url has to be https: data keys travel there")
+        if self.keys == "aws" and self.aws_key is None:
+            raise ValueError("keys: aws needs aws_key")
         return self
 
     def service(self, home: Home, name: str) -> KeyService:
         """What wraps the data keys of the vault `name`."""
         if self.keys == "transit":
             return TransitKeys(str(self.transit_url), self.transit_key, self.transit_token_file or Path(), name)
+        if self.keys == "aws":
+            return aws_keys.AwsKeys(str(self.aws_key), name, endpoint=self.aws_endpoint)
         return LocalKeys(self._at_hand(home, name), name)
 
     def _at_hand(self, home: Home, name: str) -> Callable[[], Sequence[bytes]]:
