@@ -4,6 +4,8 @@ What stands here is who may do what, and who may call whom: the roles that entit
 network. Nothing of it is known to the services themselves.
 """
 
+from dataclasses import replace
+
 from stead.identity.decision_settings import DecisionPointSettings
 from stead.identity.home import Home, Network
 from stead.identity.samples import BANK_NAME, PERSONS, Person
@@ -21,6 +23,7 @@ from stead.identity.server import (
     seed,
 )
 from stead.identity.settings import Settings
+from stead.identity.signals.backchannel import PATH as LOGOUT
 from stead.identity.types import ASGIApp
 
 DECISIONS = "decisions"
@@ -54,8 +57,10 @@ def corporate(home: Home, url: str) -> ASGIApp:
         **wanted.lifetimes.of_server(),
         client_certificates={name: each.known() for name, each in wanted.client_certificates.items()},
         workloads={client_id: workload.trusted() for client_id, workload in wanted.workloads.items()},
+        trust=None if wanted.tls is None else wanted.tls.believed(),
     )
-    seed(settings, corporate_seed(home, home.network, url, wanted.decision_point))
+    seeded = corporate_seed(home, home.network, url, wanted.decision_point)
+    seed(settings, _telling_web(seeded, home.network) if wanted.described(url).backchannel_logout else seeded)
     return authorization_server(settings)
 
 
@@ -76,6 +81,13 @@ def bank(home: Home, url: str) -> ASGIApp:
     )
     seed(settings, bank_seed(home, home.network))
     return authorization_server(settings)
+
+
+def _telling_web(seeded: Seed, network: Network) -> Seed:
+    """The same, with the web told of logouts."""
+    web = next(one for one in seeded.clients if one.client_id == "finport-web")
+    told = replace(web, backchannel_logout_uri=f"{network.web}{LOGOUT}")
+    return replace(seeded, clients=tuple(told if one is web else one for one in seeded.clients))
 
 
 def corporate_seed(home: Home, network: Network, issuer: str, decisions: DecisionPointSettings | None = None) -> Seed:

@@ -1,5 +1,6 @@
 """The authorization server as an ASGI app: the list of its endpoints, and nothing else."""
 
+import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -30,6 +31,7 @@ from stead.identity.server.introspection import introspect
 from stead.identity.server.issuer import Issuer
 from stead.identity.server.login import show_login, submit_login
 from stead.identity.server.logout import show_logout, submit_logout
+from stead.identity.server.logout_sender import LogoutSender
 from stead.identity.server.pages import ASSETS, Pages
 from stead.identity.server.pushed_authorization import push
 from stead.identity.server.refresh_token import RefreshGrant
@@ -86,12 +88,18 @@ def authorization_server(settings: ServerSettings) -> ASGIApp:
     redact_authlib()
     site = _site(settings)
     worker = Worker(site)
+    sender = LogoutSender(worker, settings.issuer, settings.trust)
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
         log.warning("%s is a DEVELOPMENT issuer: %s", settings.name, settings.issuer)
-        yield
-        worker.close()
+        sending = asyncio.create_task(sender.run(), name="logout notices")
+        try:
+            yield
+        finally:
+            sending.cancel()
+            await asyncio.gather(sending, return_exceptions=True)
+            worker.close()
 
     return Starlette(routes=_routes(worker), lifespan=lifespan, exception_handlers={404: _not_found, 405: _not_found})
 

@@ -15,6 +15,7 @@ from stead.identity.server.core import Core, Request
 from stead.identity.server.errors import invalid_grant, invalid_request
 from stead.identity.server.issued import new_family
 from stead.identity.server.login_tokens import login_token
+from stead.identity.server.logout_notices import takes_part
 from stead.identity.server.minting import id_token
 from stead.identity.server.people import Person, find_person
 from stead.identity.server.proofs import require_key
@@ -84,6 +85,8 @@ class CodeGrant(AuthorizationCodeGrant):  # type: ignore[misc]
         )
         if "openid" in authorization.scopes:
             body["id_token"] = id_token(issuer, client.client_id, person, authorization, code.nonce)
+            until = issuer.now() + issuer.settings.session_lifetime
+            takes_part(issuer.store, client.client_id, authorization.sid, person.subject, until)
         if client.check_grant_type(REFRESH):
             lasting = authorization.bound_to(self._lasting_key())
             body["refresh_token"] = next_refresh_token(issuer, client.client_id, code.family, lasting)

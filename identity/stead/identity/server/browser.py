@@ -11,6 +11,7 @@ from sqlalchemy import bindparam, delete, func, insert, select, update
 
 from stead.identity.server import schema
 from stead.identity.server.calls import Call, Parameters
+from stead.identity.server.logout_notices import announce
 from stead.identity.server.settings import ServerSettings
 from stead.identity.server.store import Store, digest, fresh
 
@@ -101,8 +102,10 @@ def sign_in(store: Store, settings: ServerSettings, old_cookie: str | None, subj
 
 
 def sign_out(store: Store, sid: str, now: float) -> None:
-    """Ends the session: nothing is refreshed or exchanged from it any more."""
-    store.run(update(schema.sessions).where(schema.sessions.c.sid == sid).values(ended=now))
+    """Ends the session: nothing is refreshed or exchanged from it any more, and its clients are told."""
+    row = schema.sessions
+    if store.run(update(row).where(row.c.sid == sid, row.c.ended.is_(None)).values(ended=now)) == 1:
+        announce(store, sid, now)
 
 
 def begin(store: Store, settings: ServerSettings, cookie: str, parameters: Parameters) -> Interaction:

@@ -7,6 +7,7 @@ from stead.identity.server.authorization import Authorization, Code
 from stead.identity.server.calls import Parameters
 from stead.identity.server.errors import invalid_grant
 from stead.identity.server.issued import revoke_family
+from stead.identity.server.logout_notices import announce
 from stead.identity.server.store import Store, digest, fresh
 
 REQUEST_URI = "urn:ietf:params:oauth:request_uri:"
@@ -41,6 +42,7 @@ def claim_code(store: Store, code: str, client_id: str, now: float) -> Code:
     won = store.run(update(table).where(table.c.digest == row["digest"], table.c.claimed.is_(None)).values(claimed=now))
     if won != 1:
         revoke_family(store, row["family"], now)
+        announce(store, Authorization.from_json(row["authorization"]).sid, now, only=client_id)
         raise invalid_grant("The code was used before. Everything issued from it has been revoked.")
     if row["expires"] <= now:
         raise invalid_grant("The code has expired.", hint="Start the sign-in again.")

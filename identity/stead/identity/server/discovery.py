@@ -68,6 +68,8 @@ def _document(settings: ServerSettings) -> Json:
         "dpop_signing_alg_values_supported": list(ALGORITHMS),
         "tls_client_certificate_bound_access_tokens": settings.certificates,
         "acr_values_supported": [ACR_PASSWORD],
+        "backchannel_logout_supported": True,
+        "backchannel_logout_session_supported": True,
         "claims_supported": ["sub", "name", "preferred_username", "auth_time", "acr", "amr", "sid"],
         "prompt_values_supported": ["none", "login", "consent", "select_account"],
         "authorization_details_types_supported": [PAYMENT_INITIATION],

@@ -19,6 +19,7 @@ from stead.identity.server.issued import (
 )
 from stead.identity.server.issuer import Issuer
 from stead.identity.server.login_tokens import login_token
+from stead.identity.server.logout_notices import announce
 from stead.identity.server.people import Person, find_person
 from stead.identity.server.proofs import require_key
 from stead.identity.types import Json
@@ -83,6 +84,7 @@ class RefreshGrant(RefreshTokenGrant):  # type: ignore[misc]
         issuer = self.server.issuer
         if not spend_refresh(issuer.store, refresh, issuer.now()):
             revoke_family(issuer.store, refresh.family, issuer.now())
+            announce(issuer.store, refresh.authorization.sid, issuer.now(), only=refresh.client_id)
             raise invalid_grant(
                 "The refresh token was used before. Everything issued from it has been revoked.", hint="Sign in again."
             )

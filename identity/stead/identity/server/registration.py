@@ -26,6 +26,7 @@ from stead.identity.server.clients import (
     keep_client,
 )
 from stead.identity.server.errors import Refused, invalid_token
+from stead.identity.server.logout_notices import address_of, is_address, keep_address
 from stead.identity.server.people import find_person
 from stead.identity.server.site import Site
 from stead.identity.server.store import fresh
@@ -52,18 +53,21 @@ class ClientMetadata(BaseModel):
     token_endpoint_auth_method: Literal["private_key_jwt"] = "private_key_jwt"  # noqa: S105  (a method)
     grant_types: Annotated[list[_Grant], Field(min_length=1, max_length=4)] = ["client_credentials"]
     redirect_uris: Annotated[list[Annotated[str, Field(max_length=500)]], Field(max_length=4)] = []
+    backchannel_logout_uri: Annotated[str, Field(max_length=500)] | None = None
 
 
 def register(site: Site, call: Call) -> Reply:
     """Registers a client, or says again how the client of that key is registered (s3.2.1). Raises `Refused`."""
     _check_initial_token(site, call)
     wanted = _read(call)
+    _check_logout_uri(wanted.backchannel_logout_uri, site.issuer.name)
     key = _keys(wanted)
     known = find_client_by_key(site.issuer.store, key.thumbprint())
     client = known or _new_client(site, wanted, key)
     if known is None:
         keep_client(site.issuer.store, client, site.issuer.now())
-    return Reply(201, _registered(client), NO_STORE)
+        keep_address(site.issuer.store, client.client_id, wanted.backchannel_logout_uri)
+    return Reply(201, _registered(client, address_of(site.issuer.store, client.client_id)), NO_STORE)
 
 
 def _check_initial_token(site: Site, call: Call) -> None:
@@ -103,6 +107,11 @@ def _check_redirect(uri: str) -> None:
         raise Refused("invalid_redirect_uri", "A redirect_uri is https, or http on a loopback address.")
 
 
+def _check_logout_uri(uri: str | None, issuer: str) -> None:
+    if uri is not None and not is_address(uri, issuer):
+        raise _refused("The backchannel_logout_uri has to be https, at an address that everybody reaches.")
+
+
 def _keys(wanted: ClientMetadata) -> ECKey:
     """The client's key: P-256, public half only."""
     if len(wanted.jwks.keys) != 1 or "d" in wanted.jwks.keys[0] or wanted.jwks.keys[0].get("crv") != "P-256":
@@ -136,8 +145,10 @@ def _free_name(site: Site, name: str) -> str:
     return slug if is_free else f"{slug}-{fresh(48).lower().strip('-_')}"
 
 
-def _registered(client: Client) -> Json:
+def _registered(client: Client, logout_uri: str | None) -> Json:
+    told = {} if logout_uri is None else {"backchannel_logout_uri": logout_uri}
     return {
+        **told,
         "client_id": client.client_id,
         "client_name": client.name,
         "token_endpoint_auth_method": "private_key_jwt",

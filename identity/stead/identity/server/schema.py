@@ -80,6 +80,36 @@ sessions = Table(
     Column("ended", Float),
 )
 
+# Where clients want to be told that a session ended, which of them were told who signed in, and what is to be told.
+logout_addresses = Table(
+    "logout_addresses",
+    metadata,
+    Column("client_id", String, primary_key=True),
+    Column("uri", String, nullable=False),
+)
+
+participants = Table(
+    "participants",
+    metadata,
+    Column("sid", String, primary_key=True),
+    Column("client_id", String, primary_key=True),
+    Column("subject", String, nullable=False),
+    Column("expires", Float, nullable=False),
+)
+
+notices = Table(
+    "logout_notices",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("client_id", String, nullable=False),
+    Column("uri", String, nullable=False),
+    Column("sid", String, nullable=False),
+    Column("subject", String, nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("due", Float, nullable=False, index=True),
+    Column("expires", Float, nullable=False),
+)
+
 interactions = Table(
     "interactions",
     metadata,

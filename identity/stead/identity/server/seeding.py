@@ -13,6 +13,7 @@ from stead.identity.errors import ConfigurationError
 from stead.identity.server import schema
 from stead.identity.server.authority import Mode
 from stead.identity.server.clients import EXCHANGE, SERVICE, Client, keep_client
+from stead.identity.server.logout_notices import keep_address
 from stead.identity.server.people import Person, keep_person
 from stead.identity.server.settings import ServerSettings
 from stead.identity.server.store import Store
@@ -46,6 +47,7 @@ class SeedClient:
     details_types: tuple[str, ...] = ()
     first_party: bool = True
     pushed_only: bool = False
+    backchannel_logout_uri: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +101,7 @@ def _write(store: Store, settings: ServerSettings, what: Seed) -> None:
         keep_person(store, _person(person), person.password)
     for client in what.clients:
         keep_client(store, _client(client), settings.clock())
+        keep_address(store, client.client_id, client.backchannel_logout_uri)
     _require_distinct(store)
     _forget_seeded(store)
     own = SeedAudience(settings.issuer, settings.name, {})

@@ -2,6 +2,7 @@
 
 import ipaddress
 import logging
+import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -40,6 +41,7 @@ class ServerSettings:
     `resource_servers` are those elsewhere that it gives grants for, `grant_issuers` those whose grants it takes, by
     name; it is neither of them itself (`ConfigurationError`). With `proof_nonces` a DPoP proof has to carry a nonce of
     this issuer. Lifetimes are seconds; of an access token that of its audience, where that has one of its own.
+    `trust` is what clients' certificates are checked by where it calls them.
     """
 
     issuer: str
@@ -66,6 +68,7 @@ class ServerSettings:
     code_lifetime: int = 60
     request_uri_lifetime: int = 90
     consent_lifetime: int = 300
+    trust: ssl.SSLContext | None = None
     clock: Clock = system_clock
 
     def __post_init__(self) -> None:

@@ -28,7 +28,7 @@ _EXPIRING = (
     schema.families,
     schema.sessions,
 )
-_SPENT = (schema.assertions, schema.proofs, schema.guesses)
+_SPENT = (schema.assertions, schema.proofs, schema.guesses, schema.participants, schema.notices)
 
 
 def digest(credential: str) -> str:
@@ -48,6 +48,8 @@ class Store:
         self._engine = _engine(path)
         schema.metadata.create_all(self._engine)
         self._connection: Connection | None = None
+        self.has_news = False
+        """Whether somebody has to be told of what was written; whoever sees to that sets it back."""
 
     @contextmanager
     def transaction(self) -> Iterator[None]:

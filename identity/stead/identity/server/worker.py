@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import secrets
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 from authlib.oauth2.rfc6749 import OAuth2Error
@@ -12,6 +13,7 @@ from stead.identity.dpop import ALGORITHMS
 from stead.identity.server.calls import NO_STORE, Call, Reply
 from stead.identity.server.errors import Refused, invalid_request
 from stead.identity.server.site import Endpoint, Site
+from stead.identity.types import T
 
 log = logging.getLogger(__name__)
 
@@ -27,15 +29,30 @@ class Worker:
         self._site = site
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="issuer")
         self._purged = 0.0
+        self.on_news: Callable[[], None] = lambda: None
+        """Called where a call left something that clients have to be told."""
 
     async def run(self, endpoint: Endpoint, call: Call) -> Reply:
         """The endpoint's answer."""
-        return await asyncio.get_running_loop().run_in_executor(self._thread, self._answer, endpoint, call)
+        reply = await asyncio.get_running_loop().run_in_executor(self._thread, self._answer, endpoint, call)
+        store = self._site.issuer.store
+        if store.has_news:
+            store.has_news = False
+            self.on_news()
+        return reply
+
+    async def within(self, work: Callable[[Site], T]) -> T:
+        """What `work` returns, done in a transaction of its own."""
+        return await asyncio.get_running_loop().run_in_executor(self._thread, self._done, work)
 
     def close(self) -> None:
         """Finishes what is under way, and closes the database."""
         self._thread.shutdown(wait=True)
         self._site.issuer.store.close()
+
+    def _done(self, work: Callable[[Site], T]) -> T:
+        with self._site.issuer.store.transaction():
+            return work(self._site)
 
     def _answer(self, endpoint: Endpoint, call: Call) -> Reply:
         try:
