@@ -94,6 +94,7 @@ async def test_a_hundred_callers_share_one_flight(exchanges: Any, endpoint: Any)
         {"txn": "task-1"},
         {"cnf": "thumbprint"},
         {"login": ("s2",)},
+        {"given": frozenset({"broker:ask"})},
     ],
 )
 async def test_a_token_never_crosses_to_another_party(exchanges: Any, endpoint: Any, other: Any) -> None:

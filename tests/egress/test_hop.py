@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -92,6 +93,16 @@ async def test_a_new_login_of_the_same_person_gets_a_new_token(workload: Any, is
         with acting_for(issuer.principal("alice", **claims), ARRIVAL):
             await call(workload, obo_target)
     assert len(issuer.forms) == 4
+
+
+async def test_a_weaker_token_of_the_same_login_does_not_get_what_a_stronger_one_got(
+    workload: Any, issuer: Any, obo_target: Any
+) -> None:
+    strong = replace(issuer.principal("alice"), scopes=frozenset({"broker:ask", "portfolio:read"}))
+    for principal in (strong, issuer.principal("alice"), strong):
+        with acting_for(principal, ARRIVAL):
+            await call(workload, obo_target)
+    assert [form["subject_token"] == strong.token.reveal() for form in issuer.forms] == [True, False]
 
 
 async def test_interleaved_people_never_see_each_other_s_token(

@@ -32,7 +32,7 @@ class ExchangeKey:
     """Whom a token is for, and where. Two calls share a token only if all of this is the same.
 
     `login` tells one login of a person from another (session, time, strength), so that neither a step-up nor a logout
-    is papered over by a token of an older one.
+    is papered over by a token of an older one; `given`, what the person's token allows, that none is had by a better.
     """
 
     issuer: str
@@ -43,6 +43,7 @@ class ExchangeKey:
     txn: str | None = None
     cnf: str | None = None
     login: tuple[str | int | None, ...] = ()
+    given: frozenset[str] = frozenset()
 
     @property
     def sid(self) -> str | int | None:

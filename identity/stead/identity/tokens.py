@@ -209,6 +209,7 @@ class Tokens:
             txn=principal.txn or target.txn,
             cnf=self._bound_to(client),
             login=(principal.client_id, *(_plain(claims.get(name)) for name in ("sid", "auth_time", "acr"))),
+            given=principal.scopes,
         )
 
     async def _held(

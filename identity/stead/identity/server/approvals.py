@@ -85,7 +85,10 @@ def redeem_approval(store: Store, identifier: str, family: str, now: float) -> b
     row = store.row(select(table).where(table.c.id == identifier))
     if row is None or row["redeemed"] >= _REDEMPTIONS:
         return False
+    # Another process may be redeeming it too: of the two that read the same, one wins.
+    unchanged = (table.c.id == identifier, table.c.redeemed == row["redeemed"])
+    if store.run(update(table).where(*unchanged).values(redeemed=row["redeemed"] + 1, family=family)) != 1:
+        return False
     if row["family"] is not None:
         revoke_family(store, row["family"], now)
-    store.run(update(table).where(table.c.id == identifier).values(redeemed=row["redeemed"] + 1, family=family))
     return True

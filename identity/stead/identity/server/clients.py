@@ -88,7 +88,17 @@ def find_client_by_key(store: Store, thumbprint: str) -> Client | None:
 
 def keep_client(store: Store, client: Client, now: float) -> None:
     """Writes the client down, over an older version of itself."""
-    row = {
+    row = _row(client, now)
+    store.run(insert(schema.clients).values(row).on_conflict_do_update(index_elements=["client_id"], set_=row))
+
+
+def add_client(store: Store, client: Client, now: float) -> bool:
+    """Writes a new client down. False where its name is taken, perhaps a moment ago by another process."""
+    return store.run(insert(schema.clients).values(_row(client, now)).on_conflict_do_nothing()) == 1
+
+
+def _row(client: Client, now: float) -> dict[str, Any]:
+    return {
         "client_id": client.client_id,
         "name": client.name,
         "jwks": client.jwks,
@@ -101,7 +111,6 @@ def keep_client(store: Store, client: Client, now: float) -> None:
         "pushed_only": client.pushed_only,
         "created": now,
     }
-    store.run(insert(schema.clients).values(row).on_conflict_do_update(index_elements=["client_id"], set_=row))
 
 
 def _client(row: Mapping[str, Any] | None) -> Client | None:

@@ -21,9 +21,9 @@ from stead.identity.server.clients import (
     REFRESH,
     SERVICE,
     Client,
+    add_client,
     find_client,
     find_client_by_key,
-    keep_client,
 )
 from stead.identity.server.errors import Refused, invalid_token
 from stead.identity.server.logout_notices import address_of, is_address, keep_address
@@ -65,7 +65,8 @@ def register(site: Site, call: Call) -> Reply:
     known = find_client_by_key(site.issuer.store, key.thumbprint())
     client = known or _new_client(site, wanted, key)
     if known is None:
-        keep_client(site.issuer.store, client, site.issuer.now())
+        if not add_client(site.issuer.store, client, site.issuer.now()):
+            raise _refused("Another client has just registered under that name.", hint="Register again.")
         keep_address(site.issuer.store, client.client_id, wanted.backchannel_logout_uri)
     return Reply(201, _registered(client, address_of(site.issuer.store, client.client_id)), NO_STORE)
 
