@@ -8,46 +8,39 @@ import ssl
 import sys
 import time
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 from joserfc.jwk import ECKey
-from starlette.responses import JSONResponse
 
-from stead.identity.egress import Target, shown
+from stead.identity.egress import shown
 from stead.identity.errors import ConfigurationError
 from stead.identity.flows.client_assertion import ASSERTION_TYPE, ClientIdentity, sign_assertion
 from stead.identity.home import Home
-from stead.identity.ingress import Operation
-from stead.identity.policy import Policy, declared
 from stead.identity.server import (
-    Seed,
-    SeedAudience,
-    SeedClient,
-    SeedEdge,
     ServerSettings,
     authorization_server,
     seed,
 )
 from stead.identity.serving import listen, serve_at
-from stead.identity.settings import Settings
-from stead.identity.tls import TlsFiles, shown_certificate, thumbprint
-from stead.identity.types import Json, Receive, Scope, Send
-from stead.identity.values import AccessToken, BoundToken, Grant
-from stead.identity.verifier import TrustedIssuer
-from stead.identity.workload import Workload
-from stead.identity.workload_settings import TlsSettings
+from stead.identity.tls import TlsFiles, shown_certificate
+from stead.identity.values import BoundToken
 from tests.server import issuers
 from tests.server.certificates import Authority, thumbprint_of
+from tests.server.certified import (
+    PATH,
+    SERVICE,
+    World,
+    certified_world,
+    ledger,
+)
 from tests.server.parties import Login, claims_of
 from tests.server.secured import serving
 from tests.server.world import World as Company
 
-SCOPES = ("ledger:write",)
 _SERVE = """
 import sys
 from starlette.applications import Starlette
@@ -64,89 +57,12 @@ def shown(request):
 app = Starlette(routes=[Route("/", shown)])
 serve_at(sys.argv[1], lambda: app, tls=Settings.load(Home.current()).serving_tls("process"))
 """
-CALLER, SERVICE = "broker", "ledger"
-PATH = "/entries"
-
-
-def describe(scope: Scope, document: Json) -> Operation | None:
-    return Operation("tools/call", "ledger.enter", document, effects=True)
-
-
-async def ledger(scope: Scope, receive: Receive, send: Send) -> None:
-    if scope["type"] == "lifespan":
-        while (await receive())["type"] != "lifespan.shutdown":
-            await send({"type": "lifespan.startup.complete"})
-        await send({"type": "lifespan.shutdown.complete"})
-        return
-    await JSONResponse({"entered": True})(scope, receive, send)
-
-
-@dataclass
-class World:
-    """An issuer and a ledger, both on TLS; a caller with a certificate of its own, and a thief with another."""
-
-    home: Home
-    authority: Authority
-    issuer: str
-    url: str
-    client: TlsFiles
-
-    def caller(self, files: TlsFiles | None = None, *, binds: bool = True) -> Workload:
-        files = files or self.client
-        tls = TlsSettings(certificate=files.certificate, key=files.key, authorities=files.authorities, binds=binds)
-        return workload(self.home, CALLER, "https://127.0.0.1:1", self.issuer, Settings(tls=tls))
-
-    async def call(self, caller: Workload) -> tuple[httpx.Response, str]:
-        """Enters something, by a hop with effects; gives the answer and the token it went with."""
-        target = Target(self.url, SCOPES, Grant.S2S, effects=True)
-        async with caller, caller.hop(target, operation="tools/call", resource="ledger.enter") as hop:
-            return await caller.http.post(f"{self.url}{PATH}", json={}), hop.token.reveal()
-
-    async def tries(self, token: str, files: TlsFiles | None, **headers: str) -> httpx.Response:
-        """Somebody who holds the token, over a connection with a certificate of theirs, or with none."""
-        context = (files or self.client).client()
-        if files is None:
-            context = ssl.create_default_context(cafile=str(self.authority.file))
-        sent = {"authorization": f"Bearer {token}", **headers}
-        async with httpx.AsyncClient(verify=context, trust_env=False) as thief:
-            return await thief.post(f"{self.url}{PATH}", json={}, headers=sent)
-
-
-def workload(home: Home, name: str, url: str, issuer: str, settings: Settings) -> Workload:
-    issuers = [TrustedIssuer(issuer)]
-    return Workload.open(name, url=url, home=home, issuer=issuer, issuers=issuers, settings=settings)
-
-
-def seeded(home: Home, url: str) -> Seed:
-    return Seed(
-        clients=tuple(SeedClient(name, name, home.key(name)) for name in (CALLER, SERVICE)),
-        audiences=(SeedAudience(url, "Ledger", {SCOPES[0]: ()}, SERVICE),),
-        edges=(SeedEdge(CALLER, url, SCOPES, "s2s"),),
-    )
 
 
 @pytest.fixture(scope="module")
 async def world(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[World]:
-    folder = tmp_path_factory.mktemp("tls")
-    home, authority = Home(folder / "home"), Authority(folder)
-    own, client = authority.files("server"), authority.files("client")
-    listeners = [listen("https://127.0.0.1:0") for _ in range(2)]
-    issuer, url = (f"https://127.0.0.1:{one.getsockname()[1]}" for one in listeners)
-    settings = ServerSettings(issuer, "FinPort Identity", "corporate", home, "issuer-corporate", certificates=True)
-    seed(settings, seeded(home, url))
-    tls = TlsSettings(certificate=own.certificate, key=own.key, authorities=own.authorities)
-    service = workload(home, SERVICE, url, issuer, Settings(tls=tls))
-    app = service.protect(
-        ledger,
-        describe=describe,
-        policy=Policy([declared("ledger.enter", Grant.S2S, list(SCOPES))]),
-        scopes=SCOPES,
-        protocol="http",
-    )
-    async with AsyncExitStack() as running:
-        await running.enter_async_context(serving(authorization_server(settings), own, listeners[0]))
-        await running.enter_async_context(serving(app, own, listeners[1]))
-        yield World(home, authority, issuer, url, client)
+    async with certified_world(tmp_path_factory.mktemp("tls")) as made:
+        yield made
 
 
 @pytest.fixture(scope="module")
@@ -270,76 +186,6 @@ async def test_a_process_serves_its_https_address_with_its_certificate(world: Wo
     finally:
         process.terminate()
         await process.wait()
-
-
-async def test_a_renewed_certificate_is_shown_and_bound_to_without_a_restart(world: World) -> None:
-    former = world.authority.files("renewed")
-    caller = world.caller(former)
-    async with caller:
-        _, old = await world.call(caller)
-        kept = former.client()
-        world.authority.files("renewed")
-        answer, new = await world.call(caller)
-        assert answer.status_code == 200, answer.text
-        assert claims_of(new)["cnf"] == {"x5t#S256": thumbprint_of(former)} != claims_of(old)["cnf"]
-        assert not caller.can_show(AccessToken(old))
-        assert caller.can_show(AccessToken(new))
-    assert (await world.tries(old, former)).status_code == 401
-    async with httpx.AsyncClient(verify=kept, trust_env=False) as http:
-        sent = {"authorization": f"Bearer {old}"}
-        assert (await http.post(f"{world.url}{PATH}", json={}, headers=sent)).status_code == 200
-
-
-async def test_a_caller_that_never_asked_for_it_is_not_left_with_tokens_of_its_former_certificate(world: World) -> None:
-    """An issuer binds to what it sees; reads go without a proof of a key that would come before."""
-    caller = world.caller(world.authority.files("casual"), binds=False)
-    read = Target(world.url, SCOPES, Grant.S2S)
-    async with caller:
-        first = await caller.exchange(read, None)
-        assert await caller.exchange(read, None) is first
-        world.authority.files("casual")
-        second = await caller.exchange(read, None)
-    assert claims_of(first.reveal())["cnf"].keys() == {"x5t#S256"}
-    assert claims_of(second.reveal())["cnf"] != claims_of(first.reveal())["cnf"]
-
-
-async def test_a_service_takes_its_renewed_certificate_up_and_half_a_renewal_changes_nothing(world: World) -> None:
-    files = world.authority.files("service")
-    listener = listen("https://127.0.0.1:0")
-
-    async def presented() -> str:
-        _, writer = await asyncio.open_connection(*listener.getsockname()[:2], ssl=world.client.client())
-        certificate = writer.get_extra_info("ssl_object").getpeercert(binary_form=True)
-        writer.close()
-        return thumbprint(certificate)
-
-    async with serving(ledger, files, listener):
-        first = await presented()
-        assert first == thumbprint_of(files)
-        key = files.key.read_bytes()
-        second = world.authority.files("service")
-        whole = second.key.read_bytes()
-        files.key.write_bytes(key)
-        assert await presented() == first
-        files.key.write_bytes(whole)
-        assert await presented() == thumbprint_of(files) != first
-
-
-async def test_an_authority_that_is_believed_no_longer_ends_the_next_connection(world: World, tmp_path: Path) -> None:
-    former = Authority(tmp_path, "Former authority")
-    believed = tmp_path / "believed.pem"
-    believed.write_bytes(world.authority.file.read_bytes() + former.file.read_bytes())
-    own, listener = world.authority.files("choosy"), listen("https://127.0.0.1:0")
-    files = TlsFiles(own.certificate, own.key, believed)
-    visitor = former.files("visitor", world.authority.file).client()
-    url = f"https://127.0.0.1:{listener.getsockname()[1]}"
-    async with serving(ledger, files, listener):
-        async with httpx.AsyncClient(verify=visitor, trust_env=False) as http:
-            assert (await http.get(url)).status_code == 200
-        believed.write_bytes(world.authority.file.read_bytes())
-        async with httpx.AsyncClient(verify=visitor, trust_env=False) as http:
-            with pytest.raises(httpx.TransportError):
-                await http.get(url)
 
 
 def test_an_https_address_is_not_served_without_a_certificate() -> None:

@@ -21,6 +21,9 @@ MAX_HEAD = 65_536
 PATIENCE = 30.0
 """Seconds in which a request must have arrived whole, from the connection or from its first byte on."""
 
+TLS_AGE = 300.0
+"""Seconds after which a TLS connection takes no further request: by then its certificate may be believed no longer."""
+
 _TOO_LARGE = (
     b"HTTP/1.1 431 Request Header Fields Too Large\r\n"
     b"content-type: text/plain; charset=utf-8\r\ncontent-length: 37\r\nconnection: close\r\n\r\n"
@@ -37,6 +40,7 @@ class BoundedHttp(HttpToolsProtocol):
 
     _deadline: asyncio.TimerHandle | None = None
     _tls: Any = None
+    _made = 0.0
     _in_head = True
     _unread = 0
     _head = 0
@@ -45,6 +49,7 @@ class BoundedHttp(HttpToolsProtocol):
         super().connection_made(transport)
         connection = transport.get_extra_info("ssl_object")
         self._tls = None if connection is None else extension_of(connection)
+        self._made = self.loop.time()
         self._await_request()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -77,6 +82,8 @@ class BoundedHttp(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         self._in_head, self._unread = False, 0
         super().on_headers_complete()
+        if self._tls is not None and self.cycle is not None and self.loop.time() - self._made >= TLS_AGE:
+            self.cycle.keep_alive = False
 
     def on_message_complete(self) -> None:
         self._in_head = True

@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from stead.identity.client_certificates import KnownCertificate
 from stead.identity.errors import ConfigurationError
-from stead.identity.tls import TlsFiles, thumbprint
+from stead.identity.tls import TlsFiles, thumbprint, unusable
 
 log = logging.getLogger(__name__)
 
@@ -69,6 +69,12 @@ class CertificateSource:
             log.info("The certificate %s was renewed.", self._files.certificate)
 
     def _read(self) -> Credential:
+        try:
+            return self._loaded()
+        except (OSError, ValueError) as error:  # changed while it is read
+            raise unusable(error) from None
+
+    def _loaded(self) -> Credential:
         serving = self._files.server()
         for client in self._clients:
             # Who serves believes it, so that the handshake succeeds; it speaks for this one client (RFC 8705 s2.2).

@@ -31,8 +31,8 @@ class TlsFiles:
         context = self._context(ssl.PROTOCOL_TLS_SERVER)
         # Health and metadata need none; a token that is bound to one is not good without.
         context.verify_mode = ssl.CERT_OPTIONAL
-        # A resumed session would show a certificate that may not be believed any more.
-        context.options |= ssl.OP_NO_TICKET
+        # A resumed session shows a certificate that may not be believed any more: TLS 1.2 keeps sessions, 1.3 need not.
+        context.minimum_version = ssl.TLSVersion.TLSv1_3
         context.num_tickets = 0
         return context
 
@@ -50,7 +50,7 @@ class TlsFiles:
                 f"The setting tls names {missing}, which is not there.", hint=f"`stead certs {missing.stem}` makes one."
             ) from None
         except (OSError, ValueError) as error:  # ssl.SSLError is an OSError
-            raise _unusable(error) from None
+            raise unusable(error) from None
         return context
 
 
@@ -65,14 +65,17 @@ def believing(authorities: Path) -> ssl.SSLContext:
 def _believing(side: Any, authorities: Path) -> ssl.SSLContext:
     context = ssl.SSLContext(side)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
+    # RFC 9525 s6.3: a common name is no host.
+    context.hostname_checks_common_name = False
     try:
         context.load_verify_locations(authorities)
     except (OSError, ValueError) as error:
-        raise _unusable(error) from None
+        raise unusable(error) from None
     return context
 
 
-def _unusable(error: Exception) -> ConfigurationError:
+def unusable(error: Exception) -> ConfigurationError:
+    """The error for files that are not what the setting says; nothing of them is in it."""
     return ConfigurationError(
         "The files of the setting tls cannot be used.",
         hint="They are PEM; certificate and key belong together, and the key has no password.",

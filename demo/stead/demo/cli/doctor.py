@@ -77,7 +77,8 @@ def _files(home: Home) -> Iterator[Finding]:
     if not home.path.exists():
         yield Finding("state directory", False, f"{home.path} is not there", "Start the network once: stead demo")
         return
-    for path in (home.path, *sorted((home.path / "keys").glob("*")), *sorted((home.path / "secrets").glob("*"))):
+    kept = [each for name in ("keys", "secrets", "tls") for each in sorted((home.path / name).glob("*"))]
+    for path in (home.path, *kept):
         mode = stat.S_IMODE(path.stat().st_mode)
         if mode & 0o077:
             others = f"others may read it ({mode:o})"
