@@ -113,13 +113,17 @@ MEANINGS: Mapping[str, str] = {
     "vault.keys": (
         "`home`: made in the state directory. `file`: `vault.key_file`. `environment`: `STEAD_VAULT_KEYS`, in base64, "
         "newest first. `transit`: a transit engine of HashiCorp Vault or OpenBao. "
-        "`aws`: a key of AWS KMS; needs the extra `aws`."
+        "`aws`: a key of AWS KMS; needs the extra `aws`. `google`: one of Google Cloud KMS; needs the extra `google`."
     ),
     "vault.key_file": "A file of keys, 32 random bytes in base64 each, one a line, newest first.",
     "vault.transit_url": "The address of the key service; https, or on this machine.",
     "vault.transit_key": "The name of its key, of an AEAD type such as `aes256-gcm96`.",
     "vault.transit_token_file": "The file of the token by which the service lets us encrypt and decrypt.",
     "vault.aws_key": "The ARN of a symmetric key, or of an alias that leads to one.",
+    "vault.google_key": "The resource name of a symmetric key: `projects/…/locations/…/keyRings/…/cryptoKeys/…`.",
+    "vault.google_endpoint": "Where Cloud KMS is reached; Google's own address when not set.",
+    "vault.google_credentials_file": "A workload identity's configuration, or a service account's key, as Google's "
+    "tools write them. Without it, whatever the machine is to Google (metadata server).",
     "vault.aws_endpoint": "Where AWS KMS is reached, such as a VPC endpoint; the region's own when not set.",
     "telemetry": "Spans for what the trail records, by OpenTelemetry; needs the extra `otel`.",
     "telemetry.traces": (

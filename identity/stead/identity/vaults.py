@@ -6,7 +6,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
-from stead.identity import aws_keys
+from stead.identity import aws_keys, google_keys
 from stead.identity.addresses import is_confidential
 from stead.identity.errors import ConfigurationError
 from stead.identity.home import Home, vault_keys_of_environment
@@ -27,19 +27,23 @@ def _confidential(url: str) -> str:
 
 ServiceUrl = Annotated[str, AfterValidator(_confidential)]
 AwsKey = Annotated[str, Field(pattern=aws_keys.NAME)]
+GoogleKey = Annotated[str, Field(pattern=google_keys.NAME)]
 TransitKey = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,128}$")]
 
 
 class VaultSettings(Strict):
     """Where the keys are that secrets at rest are wrapped by."""
 
-    keys: Literal["home", "file", "environment", "transit", "aws"] = "home"
+    keys: Literal["home", "file", "environment", "transit", "aws", "google"] = "home"
     key_file: Path | None = None
     transit_url: ServiceUrl | None = None
     transit_key: TransitKey = "stead"
     transit_token_file: Path | None = None
     aws_key: AwsKey | None = None
     aws_endpoint: ServiceUrl | None = None
+    google_key: GoogleKey | None = None
+    google_endpoint: ServiceUrl | None = None
+    google_credentials_file: Path | None = None
 
     @model_validator(mode="after")
     def _complete(self) -> Self:
@@ -49,6 +53,8 @@ class VaultSettings(Strict):
             raise ValueError("keys: transit needs transit_url and transit_token_file")
         if self.keys == "aws" and self.aws_key is None:
             raise ValueError("keys: aws needs aws_key")
+        if self.keys == "google" and self.google_key is None:
+            raise ValueError("keys: google needs google_key")
         return self
 
     def service(self, home: Home, name: str) -> KeyService:
@@ -57,6 +63,13 @@ class VaultSettings(Strict):
             return TransitKeys(str(self.transit_url), self.transit_key, self.transit_token_file or Path(), name)
         if self.keys == "aws":
             return aws_keys.AwsKeys(str(self.aws_key), name, endpoint=self.aws_endpoint)
+        if self.keys == "google":
+            return google_keys.GoogleKeys(
+                str(self.google_key),
+                name,
+                endpoint=self.google_endpoint,
+                credentials_file=self.google_credentials_file,
+            )
         return LocalKeys(self._at_hand(home, name), name)
 
     def _at_hand(self, home: Home, name: str) -> Callable[[], Sequence[bytes]]:
