@@ -3,6 +3,8 @@
 A test is named `part/module::test`; every name is checked by `test_attacks`.
 """
 
+from tests.project.attacks_in_task import IN_TASK
+
 VALIDATORS = {
     "alg none in any spelling, empty, missing, a list": (
         "identity/test_verification::test_another_algorithm_is_refused",
@@ -329,6 +331,7 @@ EXCHANGE = {
         "server/test_hostile_exchange::test_a_hundred_exchanges_at_once_give_everybody_their_own",
         "server/test_hostile_exchange::test_a_revocation_amid_a_hundred_exchanges_ends_every_one_of_them",
         "egress/test_exchange::test_a_token_never_crosses_to_another_party",
+        "egress/test_hop::test_a_weaker_token_of_the_same_login_does_not_get_what_a_stronger_one_got",
     ),
 }
 
@@ -410,4 +413,5 @@ ATTACKS = {
     "authorization server": AUTHORIZATION_SERVER,
     "exchange": EXCHANGE,
     "egress": EGRESS,
+    "in the task": IN_TASK,
 }

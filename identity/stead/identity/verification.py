@@ -253,6 +253,10 @@ def _check_times(claims: Mapping[str, Any], policy: TokenPolicy, now: float) -> 
         raise InvalidToken(f"The token expired at {_utc(expires)}.", hint=_GET_ANOTHER)
     if issued > now + policy.leeway or ("nbf" in claims and _time(claims, "nbf") > now + policy.leeway):
         raise InvalidToken("The token is not valid yet.", hint="Compare the clocks of issuer and service.")
+    signed_in = claims.get("auth_time")
+    if isinstance(signed_in, int | float) and signed_in > now + policy.leeway:
+        # However long one waits, it would pass for fresh (RFC 9470 s4).
+        raise InvalidToken("The token's sign-in lies in the future.", hint="Compare the clocks of issuer and service.")
     if not issued < expires <= issued + policy.max_lifetime:
         raise InvalidToken(f"The token is valid for longer than {policy.max_lifetime:.0f} seconds, or never.")
 
