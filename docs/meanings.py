@@ -21,6 +21,7 @@ MEANINGS: Mapping[str, str] = {
     "issuers.scopes": "The claim that holds the scopes, as text or as a list.",
     "issuers.roles": "The claim that holds the roles; a dot goes deeper, as in `realm_access.roles`.",
     "issuers.identifier": "The claim that names the token.",
+    "issuers.claims": "Where its tokens say what policies read, by our name: `{risk: https://idp.example/risk}`.",
     "issuers.typ": "What the token's header says it is (RFC 9068).",
     "issuers.max_lifetime": "Seconds that a token may live at most; a longer one is refused.",
     "issuers.audience_list": "Whether `aud` may be a list. By default it names one audience.",

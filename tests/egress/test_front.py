@@ -23,8 +23,9 @@ from stead.identity.workload import Workload
 def build(home: Any, issuer: Any) -> Any:
     """A workload and its app; the lifespan notes when the app starts and ends."""
 
-    def built(url: Any, **named: Any) -> Any:
-        workload = Workload.open("portfolio-agent", url=url, home=home, issuer=issuer.url, settings=Settings())
+    def built(url: Any, settings: Any = None, **named: Any) -> Any:
+        chosen = settings or Settings()
+        workload = Workload.open("portfolio-agent", url=url, home=home, issuer=issuer.url, settings=chosen)
         lived = []
 
         @asynccontextmanager
@@ -160,6 +161,24 @@ async def test_a_rule_in_the_state_directory_takes_away_what_the_service_allows(
         carol = await client.post("/run", json=CALL, headers=token_of(issuer, sub="carol"))
     assert (alice.status_code, carol.status_code) == (403, 200)
     assert "Not now." in alice.text
+
+
+def test_a_claim_that_no_issuer_gives_keeps_a_service_from_starting_until_settings_say_where_it_is(
+    build: Any, home: Any
+) -> None:
+    path = home.folder("policies").joinpath("portfolio-agent.yaml")
+    rule = "- {id: far, resource: portfolio.summary, when: has(principal.claims.department), outcome: deny}"
+    path.write_text(rule)
+    with pytest.raises(ConfigurationError, match="unknown claim: department") as mistake:
+        build("http://portfolio.example")
+    assert mistake.value.hint == "Say in `issuers.claims` where tokens have it."
+    mapped = {"issuer": "https://idp.example", "claims": {"department": "https://idp.example/dept"}}
+    settings = Settings.model_validate({"issuers": [mapped]})
+    assert build("http://portfolio.example", settings=settings)
+    path.write_text(rule.replace("department", "departmnet"))
+    with pytest.raises(ConfigurationError, match="unknown claim: departmnet") as mistake:
+        build("http://portfolio.example", settings=settings)
+    assert mistake.value.hint == "Did you mean department?"
 
 
 def test_a_service_does_not_start_on_a_policy_with_a_mistake(build: Any, home: Any) -> None:

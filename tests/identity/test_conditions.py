@@ -56,6 +56,7 @@ def read(when: str, *resources: str) -> None:
         ("has(principal.rolls)", "unknown member of principal: rolls", "roles"),
         ('"limitt" in principal.claims', "unknown claim: limitt", "limit"),
         ("has(principal.claims.limitt)", "unknown claim: limitt", "limit"),
+        ("has(principal.claims.department)", "unknown claim: department", "Say in `issuers.claims` where"),
         ('principal.claims.risc == "high"', "unknown claim: risc", "risk"),
         ("input.amonut == '1'", "unknown input: amonut", "amount"),
         ('input["cuont"] > 1', "unknown input: cuont", "count"),

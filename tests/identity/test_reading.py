@@ -25,9 +25,9 @@ AUTH0: dict[str, Any] = {
 }  # fmt: skip
 
 
-def read(preset: str, claims: dict[str, Any], **settings: Any) -> Principal:
+def read(preset: str, token: dict[str, Any], **settings: Any) -> Principal:
     said = {"issuer": "https://idp.example", "preset": preset, **settings}
-    return build_principal(claims, IssuerSettings.model_validate(said).trusted(), "http://here", None)
+    return build_principal(token, IssuerSettings.model_validate(said).trusted(), "http://here", None)
 
 
 def test_a_login_at_keycloak_is_a_person_without_an_actor() -> None:
@@ -139,3 +139,27 @@ def test_whose_tokens_count_is_said_for_each_issuer(subjects: str, claims: dict[
 def test_roles_that_are_no_list_of_names_are_refused(roles: object) -> None:
     with pytest.raises(InvalidToken):
         read("keycloak", {**KEYCLOAK, "realm_access": {"roles": roles}})
+
+
+def test_claims_are_read_where_the_issuer_has_them_and_known_by_our_names() -> None:
+    where = {"groups": "cognito:groups", "risk": "https://acme.example/risk", "device": "dev.state", "acr": "acrs"}
+    claims = {
+        **KEYCLOAK, "cognito:groups": ["treasury"], "https://acme.example/risk": "low", "dev": {"state": "managed"},
+    }  # fmt: skip
+    person = read("keycloak", claims, claims=where)
+    known = describe(person)
+    assert known["groups"] == ["treasury"]
+    assert (known["claims"]["risk"], known["claims"]["device"], known["acr"]) == ("low", "managed", "")
+
+
+def test_a_claim_that_is_read_elsewhere_is_not_taken_from_where_it_is_not() -> None:
+    """Whoever can write a claim of their own into a token does not write ours."""
+    person = read("keycloak", {**KEYCLOAK, "groups": ["treasury"]}, claims={"groups": "cognito:groups"})
+    assert "groups" not in person.claims
+    assert describe(person)["groups"] == []
+
+
+@pytest.mark.parametrize("name", ["sub", "iss", "scope", "act", "cnf", "authorization_details", "roles", "a-b", ""])
+def test_what_decides_whose_a_token_is_is_not_mapped(name: str) -> None:
+    with pytest.raises(ValueError, match="claims"):
+        IssuerSettings.model_validate({"issuer": "https://idp.example", "claims": {name: "x"}})

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from starlette.routing import BaseRoute, Match, Router
 
+from stead.identity.claims import known_claims
 from stead.identity.decision_point import decision_point
 from stead.identity.dpop import ALGORITHMS
 from stead.identity.guard import MAX_BODY, EdgeGuard
@@ -42,7 +43,10 @@ def front(
 ) -> ASGIApp:
     """See `Workload.protect`. Everything is behind the guard, and everything but the routes is behind the ingress."""
     home = workload.home
-    effective = narrowed(policy, workload.name, home.policies, services_of(home))
+    settings = workload.settings
+    claims = known_claims((*verifier.issuers, *settings.issuers), settings.issuer_claims)
+    policy.check_claims(claims)
+    effective = narrowed(policy, workload.name, home.policies, services_of(home), claims)
     record(home, workload.name, effective)
     ingress = Ingress(
         app,

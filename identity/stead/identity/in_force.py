@@ -13,6 +13,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+from stead.identity.claims import known_claims
 from stead.identity.errors import ConfigurationError
 from stead.identity.home import Home
 from stead.identity.joining import joined_names
@@ -22,6 +23,7 @@ from stead.identity.policy.names import nearest
 from stead.identity.policy.narrowing import NETWORK, Narrowed, laid_on, policy_files, read_narrowing
 from stead.identity.policy.rules import Outcome, Rule
 from stead.identity.policy.wording import Worded
+from stead.identity.settings import Settings
 from stead.identity.types import Json
 
 FOLDER = "rules"
@@ -65,13 +67,13 @@ def check_files(home: Home) -> list[str]:
     Raises `ConfigurationError` for the first that has one.
     """
     files = policy_files(home.policies, services_of(home))
+    settings = Settings.load(home)
+    claims = known_claims(settings.issuers, settings.issuer_claims)
     for name, path in files.items():
-        read_narrowing(path, _vocabulary(recorded(home, name)) if started_here(home, name) else Vocabulary())
+        known = recorded(home, name) if started_here(home, name) else None
+        vocabulary = Vocabulary(None, claims) if known is None else Vocabulary(known.resources, claims, known.inputs)
+        read_narrowing(path, vocabulary)
     return sorted(files)
-
-
-def _vocabulary(known: InForce) -> Vocabulary:
-    return Vocabulary(known.resources, None, known.inputs)
 
 
 def record(home: Home, service: str, policy: Policy | Narrowed) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from stead.identity.certificates import certified
 from stead.identity.errors import ConfigurationError
@@ -18,8 +18,15 @@ from stead.identity.flows.client_assertion import ClientIdentity
 from stead.identity.flows.dialects import Dialect
 from stead.identity.flows.wire import TargetBy
 from stead.identity.home import Home
-from stead.identity.trust import ActorBy, Receipts, Subjects, TrustedIssuer
+from stead.identity.trust import OWN_MEANING, ActorBy, Receipts, Subjects, TrustedIssuer
 from stead.identity.values import Secret
+
+
+def _mappable(name: str) -> str:
+    if name in OWN_MEANING | {"roles"}:
+        raise ValueError(f"{name} is not read from another claim by a mapping")
+    return name
+
 
 Positive = Annotated[float, Field(gt=0)]
 Algorithm = Literal["ES256", "ES384", "ES512", "Ed25519", "EdDSA", "PS256", "PS384", "PS512", "RS256", "RS384", "RS512"]
@@ -38,6 +45,7 @@ ClientAuth = Literal[
 """`certificate_jwt` is `private_key_jwt` for a provider that registers certificates: RSA, told by `x5t#S256`."""
 BY_CONNECTION = frozenset({"tls_client_auth", "self_signed_tls_client_auth"})
 """The certificate of the connection says who the client is (RFC 8705 s2); which kind, its provider knows."""
+OurClaim = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,99}$"), AfterValidator(_mappable)]
 Preset = Literal["stead", "keycloak", "entra", "okta", "auth0"]
 
 _KEYCLOAK: Mapping[str, Any] = {
@@ -142,6 +150,7 @@ class IssuerSettings(Strict):
     scopes: str = "scope"
     roles: str = "roles"
     identifier: str = "jti"
+    claims: Mapping[OurClaim, str] = {}
     typ: str = "at+jwt"
     max_lifetime: Positive = 3600
     audience_list: bool = False

@@ -35,7 +35,7 @@ def build_principal(
         chain_from=chain_from,
         txn=_optional_text(claims, "txn"),
         confirmation=Confirmation.from_claim(claims["cnf"]) if "cnf" in claims else None,
-        claims=MappingProxyType({**claims, "roles": roles}),
+        claims=_by_our_names(claims, trusted, roles),
         token=token,
         names=trusted.names,
     )
@@ -104,12 +104,25 @@ def _scopes(value: object) -> frozenset[str]:
 
 
 def _roles(claims: Mapping[str, Any], path: str) -> list[str]:
+    value = _at(claims, path)
+    return [] if value is None else _texts(value, "roles")
+
+
+def _by_our_names(claims: Mapping[str, Any], trusted: TrustedIssuer, roles: list[str]) -> Mapping[str, Any]:
+    """All claims. One that is read from another place is only there if it is in that place."""
+    mapped = {name: value for name, path in trusted.claims.items() if (value := _at(claims, path)) is not None}
+    rest = {name: value for name, value in claims.items() if name not in trusted.claims}
+    return MappingProxyType({**rest, "roles": roles, **mapped})
+
+
+def _at(claims: Mapping[str, Any], path: str) -> Any:
+    """The claim of that name, else what lies on that path."""
     value = claims.get(path)
     if value is None and "." in path:
         value = claims
         for name in path.split("."):
             value = value.get(name) if isinstance(value, Mapping) else None
-    return [] if value is None else _texts(value, "roles")
+    return value
 
 
 def _texts(value: object, what: str) -> list[str]:

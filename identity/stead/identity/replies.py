@@ -10,7 +10,14 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Literal
 
 from stead.identity.dpop import ALGORITHMS
-from stead.identity.errors import BindingRequired, IdentityError, InsufficientScope, InvalidProof, StepUpRequired
+from stead.identity.errors import (
+    BindingRequired,
+    ConsentRequired,
+    IdentityError,
+    InsufficientScope,
+    InvalidProof,
+    StepUpRequired,
+)
 from stead.identity.types import Json, Scope, Send
 
 Protocol = Literal["jsonrpc", "http", "form"]
@@ -35,8 +42,8 @@ def protocol_of(protocol: Protocol | ProtocolOf) -> ProtocolOf:
 def body_of(error: IdentityError, protocol: Protocol, *, request_id: object = None, code: int | None = None) -> Json:
     """The JSON body that tells `error` in the protocol's own form."""
     if protocol != "jsonrpc":
-        return error.as_json()
-    data: Json = {"reason": error.code.upper()}
+        return {**error.as_json(), **_whom_to_ask(error)}
+    data: Json = {"reason": error.code.upper(), **_whom_to_ask(error)}
     if error.hint is not None:
         data["hint"] = error.hint
     answer = {
@@ -45,6 +52,12 @@ def body_of(error: IdentityError, protocol: Protocol, *, request_id: object = No
         "data": [data],
     }
     return {"jsonrpc": "2.0", "id": request_id, "error": answer}
+
+
+def _whom_to_ask(error: IdentityError) -> Json:
+    """The provider at which the person has to authorize this, where policy names one."""
+    is_named = isinstance(error, ConsentRequired) and "provider" in error.details
+    return {"provider": str(error.details["provider"])} if is_named else {}
 
 
 def challenge(audience: str, scopes: Iterable[str], error: IdentityError | None = None) -> str:

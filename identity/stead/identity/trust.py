@@ -11,11 +11,19 @@ ActorBy = Literal["act", "client"]
 Receipts = Literal["off", "kept", "required"]
 
 
+OWN_MEANING = frozenset(
+    {"iss", "sub", "aud", "exp", "iat", "jti", "client_id", "scope", "act", "may_act", "txn", "cnf"}
+    | {"authorization_details", "consent_id"}
+)
+"""Claims that decide whose a token is and what it is good for: no other claim is read in their place by a mapping."""
+
+
 @dataclass(frozen=True, slots=True)
 class TrustedIssuer:
     """One issuer whose tokens are accepted, and where its claims say what ours say.
 
-    `roles` may be a path (`realm_access.roles`). Without `jwks_uri` the issuer's metadata names the keys (RFC 8414).
+    `roles` may be a path (`realm_access.roles`); so may be those of `claims`, which say by our name of a claim where
+    its tokens have it. Without `jwks_uri` the issuer's metadata names the keys (RFC 8414).
     `audiences` says what services are called in its tokens where not by their address, `scope_names` what it calls our
     scopes, `required_claims` what every access token of it says, one of the values each. A token is a service's own
     where a claim of `services` matches its pattern, or subject and client are the same; `role_scopes` are the scopes
@@ -35,6 +43,7 @@ class TrustedIssuer:
     scopes: str = "scope"
     roles: str = "roles"
     identifier: str = "jti"
+    claims: Mapping[str, str] = field(default_factory=dict)
     typ: str = "at+jwt"
     max_lifetime: float = 3600
     audience_list: bool = False

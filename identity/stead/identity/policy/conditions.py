@@ -56,6 +56,9 @@ PRINCIPAL: Mapping[str, Kind] = MappingProxyType(
 """What conditions know of a principal, besides its claims; see `describe`."""
 
 
+_UNMAPPED = "Say in `issuers.claims` where tokens have it."
+
+
 @dataclass(frozen=True, slots=True)
 class Vocabulary:
     """The names that rules may use: None where nobody has said which there are.
@@ -69,7 +72,7 @@ class Vocabulary:
 
     def variables(self, rule: Rule) -> Mapping[str, Kind]:
         """The variables of a rule's condition, and of what kind each is."""
-        claims = MAP if self.claims is None else record(dict.fromkeys(self.claims, ANY), "claim")
+        claims = MAP if self.claims is None else record(dict.fromkeys(self.claims, ANY), "claim", _UNMAPPED)
         return {
             "principal": record({**PRINCIPAL, "claims": claims}, "member of principal"),
             "resource": STRING if self.resources is None else one_of(self.resources, "resource"),

@@ -101,6 +101,12 @@ class Policy:
         """Every resource that is known here, or that a rule names."""
         return frozenset(self._by_resource)
 
+    def check_claims(self, known: Collection[str]) -> None:
+        """Raises `ConfigurationError` for a rule that reads a claim which tokens never have."""
+        vocabulary = Vocabulary(self._known_resources, known, self.inputs)
+        for rule in self.rules:
+            compile_condition(rule, vocabulary)
+
     def extended(self, rules: Iterable[Rule]) -> "Policy":
         """This policy with more rules. Raises `ConfigurationError`."""
         return Policy((*self.rules, *rules), self._known_resources, self._known_claims, self.inputs)

@@ -6,14 +6,20 @@ from collections.abc import Collection, Iterable
 from stead.identity.errors import ConfigurationError
 
 
-def check_names(what: str, names: Iterable[str], known: Collection[str], rule: str) -> None:
+def check_names(
+    what: str, names: Iterable[str], known: Collection[str], rule: str, otherwise: str | None = None
+) -> None:
     """Raises `ConfigurationError` for the first name that is not known, with the nearest one that is."""
     for name in names:
         if name not in known:
-            raise ConfigurationError(f"Rule {rule} names an unknown {what}: {name}.", hint=nearest(name, known))
+            raise ConfigurationError(
+                f"Rule {rule} names an unknown {what}: {name}.", hint=nearest(name, known, otherwise)
+            )
 
 
-def nearest(name: str, known: Collection[str]) -> str:
-    """Which known name was probably meant, as a hint; all of them where none is near."""
+def nearest(name: str, known: Collection[str], otherwise: str | None = None) -> str:
+    """Which known name was probably meant, as a hint; where none is near `otherwise`, or all that there are."""
     near = difflib.get_close_matches(name, sorted(known), n=1)
-    return f"Did you mean {near[0]}?" if near else f"Known: {', '.join(sorted(known)) or 'none'}."
+    if near:
+        return f"Did you mean {near[0]}?"
+    return otherwise or f"Known: {', '.join(sorted(known)) or 'none'}."

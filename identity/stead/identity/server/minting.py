@@ -5,6 +5,7 @@ from typing import Any
 
 from joserfc import jwt
 
+from stead.identity.claims import PUBLISHED_CLAIMS
 from stead.identity.confirmation import JKT, Confirmation
 from stead.identity.server.authorization import Authorization
 from stead.identity.server.issued import record_token
@@ -12,9 +13,6 @@ from stead.identity.server.issuer import Issuer
 from stead.identity.server.people import Person
 from stead.identity.server.store import fresh
 from stead.identity.types import Json
-
-PUBLISHED_CLAIMS = ("transfer_limit",)
-"""What access tokens say of a person beyond name and roles, where the person has it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -84,7 +84,7 @@ class Checker:
     def _named(self, of: Kind, name: str) -> Kind:
         if of.members is None:
             return ANY
-        check_names(of.what, [name], of.members, self._rule)
+        check_names(of.what, [name], of.members, self._rule, of.otherwise)
         return of.members[name]
 
     def _many(self, node: Many, scope: Scope) -> Kind:
@@ -162,7 +162,7 @@ class Checker:
         if many.item is not None and not comparable(one, many.item):
             raise self._wrong(f"{spoken(operands[1])} never has {one} in it")
         if many.members is not None and isinstance(operands[0], Constant):
-            check_names(many.what, [str(operands[0].value)], many.members, self._rule)
+            self._named(many, str(operands[0].value))
         for item in operands[1].items if isinstance(operands[1], Many) else ():
             self._check_values(one, item)
 

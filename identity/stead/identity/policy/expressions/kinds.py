@@ -12,7 +12,7 @@ class Kind:
     """A kind of value. `item` is that of a list's items; `members` are all that a map can ever have, None if unknown.
 
     `values` are all that a text can ever be, None where it can be any. `what` is what such members or values are
-    called when a wrong one is told.
+    called when a wrong one is told, and `otherwise` the hint where none is near.
     """
 
     name: str
@@ -20,6 +20,7 @@ class Kind:
     members: "Mapping[str, Kind] | None" = None
     values: Collection[str] | None = None
     what: str = "member"
+    otherwise: str | None = None
 
     def __str__(self) -> str:
         return _SPOKEN.get(self.name, self.name)
@@ -64,9 +65,9 @@ def comparable(one: Kind, other: Kind) -> bool:
     return one.name == other.name
 
 
-def record(members: Mapping[str, Kind], what: str) -> Kind:
+def record(members: Mapping[str, Kind], what: str, otherwise: str | None = None) -> Kind:
     """A map of which all members are known."""
-    return Kind("map", members=members, what=what)
+    return Kind("map", members=members, what=what, otherwise=otherwise)
 
 
 def one_of(values: Collection[str], what: str) -> Kind:
