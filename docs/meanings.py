@@ -116,6 +116,7 @@ MEANINGS: Mapping[str, str] = {
         "newest first. `transit`: a transit engine of HashiCorp Vault or OpenBao. "
         "`aws`: a key of AWS KMS; needs the extra `aws`. `google`: one of Google Cloud KMS; needs the extra `google`."
     ),
+    "vault.former": "Where keys were before: what they wrapped still opens, until `stead vault rotate` has moved it.",
     "vault.key_file": "A file of keys, 32 random bytes in base64 each, one a line, newest first.",
     "vault.transit_url": "The address of the key service; https, or on this machine.",
     "vault.transit_key": "The name of its key, of an AEAD type such as `aes256-gcm96`.",

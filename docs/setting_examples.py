@@ -86,9 +86,9 @@ timeouts:
 """,
     "vault": """
 vault:
-  keys: transit
-  transit_url: https://vault.example:8200
-  transit_token_file: /run/secrets/vault-token
+  keys: aws
+  former: [home]
+  aws_key: arn:aws:kms:eu-central-1:111122223333:alias/stead
 """,
     "telemetry": """
 telemetry:

@@ -72,7 +72,7 @@ class AwsKeys:
             # A file that somebody altered must not lead us to a key of theirs.
             raise ConfigurationError(
                 f"The vault was sealed by the key {wrapped.by}, not by one of the account and region of vault.aws_key.",
-                hint="Put the settings of vault back to what they were.",
+                hint="Name in vault.former what sealed it, and run `stead vault rotate`.",
             )
         blob, bound = wrapped.sealed, self._bound(context)
         answer = self._ask("decrypt", KeyId=wrapped.by, CiphertextBlob=blob, EncryptionContext=bound)

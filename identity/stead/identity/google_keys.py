@@ -69,7 +69,7 @@ class GoogleKeys:
             # A file that somebody altered must not lead us to a key of theirs.
             raise ConfigurationError(
                 f"The vault was sealed by the key {wrapped.by}, not by one of the key ring of vault.google_key.",
-                hint="Put the settings of vault back to what they were.",
+                hint="Name in vault.former what sealed it, and run `stead vault rotate`.",
             )
         members = _summed(ciphertext=wrapped.sealed, **self._bound(context))
         return _content(self._ask("POST", f"{match[1]}:decrypt", **members), "plaintext")

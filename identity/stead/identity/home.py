@@ -97,8 +97,11 @@ class Home:
 
     def secrets(self, name: str) -> list[bytes]:
         """All secrets of that name that are not retired, newest first; one is made when there is none."""
-        paths = self._secrets(name)
-        return [path.read_bytes() for path in paths] if paths else [self.secret(name)]
+        return self.kept_secrets(name) or [self.secret(name)]
+
+    def kept_secrets(self, name: str) -> list[bytes]:
+        """The same, and none where none was made."""
+        return [path.read_bytes() for path in self._secrets(name)]
 
     def first_secret(self, name: str) -> bytes | None:
         """The secret that `secret` made; None where it was not, or is retired."""

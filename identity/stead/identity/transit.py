@@ -57,7 +57,7 @@ class TransitKeys:
         if not self.knows(wrapped.by):
             raise ConfigurationError(
                 f"The vault was sealed by the key {wrapped.by}, not by {self._key} of the key service.",
-                hint="Put the settings of vault back to what they were.",
+                hint="Name in vault.former what sealed it, and run `stead vault rotate`.",
             )
         text = wrapped.sealed.decode("ascii", "replace")
         answer = self._ask("POST", f"decrypt/{self._key}", ciphertext=text, associated_data=self._bound(context))

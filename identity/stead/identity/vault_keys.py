@@ -68,7 +68,7 @@ class LocalKeys:
         return self._ring()[0][0]
 
     def knows(self, by: str) -> bool:
-        return by in dict(self._ring())
+        return bool(self._keys()) and by in dict(self._ring())
 
     def wrap(self, key: bytes, context: bytes) -> Wrapped:
         name, own = self._ring()[0]
@@ -80,7 +80,8 @@ class LocalKeys:
         if own is None:
             raise ConfigurationError(
                 f"The vault was sealed by the key {wrapped.by}, which is not at hand.",
-                hint="Put that key back behind the newest one (see `stead vault status`), or sign in anew.",
+                hint="Put that key back behind the newest one (see `stead vault status`), or say in vault.former where "
+                "it is.",
             )
         try:
             return AESGCM(own).decrypt(wrapped.sealed[:_NONCE], wrapped.sealed[_NONCE:], context)
@@ -100,6 +101,28 @@ class LocalKeys:
 
     def _derived(self, key: bytes) -> bytes:
         return HKDF(SHA256(), 32, salt=None, info=b"stead vault wrapping|" + self._purpose.encode()).derive(key)
+
+
+class SucceedingKeys:
+    """Keys of several kinds, newest first: the first wraps from now on, and each opens what it wrapped."""
+
+    def __init__(self, kinds: Sequence[KeyService]) -> None:
+        self._newest = kinds[0]
+        self._kinds = kinds
+
+    def current(self) -> str:
+        return self._newest.current()
+
+    def knows(self, by: str) -> bool:
+        return any(keys.knows(by) for keys in self._kinds)
+
+    def wrap(self, key: bytes, context: bytes) -> Wrapped:
+        return self._newest.wrap(key, context)
+
+    def unwrap(self, wrapped: Wrapped, context: bytes) -> bytes:
+        # What none knows the newest refuses, by its own words.
+        keys = next((keys for keys in self._kinds if keys.knows(wrapped.by)), self._newest)
+        return keys.unwrap(wrapped, context)
 
 
 def key_id(key: bytes) -> str:

@@ -1,19 +1,22 @@
 """Which keys a vault of the state directory is opened with, as the settings say; and their rotation."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
-from stead.identity import aws_keys, google_keys
 from stead.identity.addresses import is_confidential
+from stead.identity.aws_keys import NAME as AWS_KEY
+from stead.identity.aws_keys import AwsKeys
 from stead.identity.errors import ConfigurationError
+from stead.identity.google_keys import NAME as GOOGLE_KEY
+from stead.identity.google_keys import GoogleKeys
 from stead.identity.home import Home, vault_keys_of_environment
 from stead.identity.issuer_settings import Strict
 from stead.identity.transit import TransitKeys
 from stead.identity.vault import Rotation, Vault
-from stead.identity.vault_keys import KeyService, LocalKeys, decoded, keys_of_file
+from stead.identity.vault_keys import KeyService, LocalKeys, SucceedingKeys, decoded, keys_of_file
 
 SUFFIX = "-vault"
 """What the databases and secrets of vaults are called behind their workload's name."""
@@ -26,15 +29,25 @@ def _confidential(url: str) -> str:
 
 
 ServiceUrl = Annotated[str, AfterValidator(_confidential)]
-AwsKey = Annotated[str, Field(pattern=aws_keys.NAME)]
-GoogleKey = Annotated[str, Field(pattern=google_keys.NAME)]
+AwsKey = Annotated[str, Field(pattern=AWS_KEY)]
+GoogleKey = Annotated[str, Field(pattern=GOOGLE_KEY)]
 TransitKey = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,128}$")]
+
+
+Kind = Literal["home", "file", "environment", "transit", "aws", "google"]
+_NEEDED: Mapping[Kind, tuple[str, ...]] = {
+    "file": ("key_file",),
+    "transit": ("transit_url", "transit_token_file"),
+    "aws": ("aws_key",),
+    "google": ("google_key",),
+}
 
 
 class VaultSettings(Strict):
     """Where the keys are that secrets at rest are wrapped by."""
 
-    keys: Literal["home", "file", "environment", "transit", "aws", "google"] = "home"
+    keys: Kind = "home"
+    former: tuple[Kind, ...] = ()
     key_file: Path | None = None
     transit_url: ServiceUrl | None = None
     transit_key: TransitKey = "stead"
@@ -47,37 +60,32 @@ class VaultSettings(Strict):
 
     @model_validator(mode="after")
     def _complete(self) -> Self:
-        if self.keys == "file" and self.key_file is None:
-            raise ValueError("keys: file needs key_file")
-        if self.keys == "transit" and (self.transit_url is None or self.transit_token_file is None):
-            raise ValueError("keys: transit needs transit_url and transit_token_file")
-        if self.keys == "aws" and self.aws_key is None:
-            raise ValueError("keys: aws needs aws_key")
-        if self.keys == "google" and self.google_key is None:
-            raise ValueError("keys: google needs google_key")
+        for kind in (self.keys, *self.former):
+            missing = [name for name in _NEEDED.get(kind, ()) if getattr(self, name) is None]
+            if missing:
+                raise ValueError(f"keys of the kind {kind} need {' and '.join(missing)}")
         return self
 
     def service(self, home: Home, name: str) -> KeyService:
-        """What wraps the data keys of the vault `name`."""
-        if self.keys == "transit":
-            return TransitKeys(str(self.transit_url), self.transit_key, self.transit_token_file or Path(), name)
-        if self.keys == "aws":
-            return aws_keys.AwsKeys(str(self.aws_key), name, endpoint=self.aws_endpoint)
-        if self.keys == "google":
-            return google_keys.GoogleKeys(
-                str(self.google_key),
-                name,
-                endpoint=self.google_endpoint,
-                credentials_file=self.google_credentials_file,
-            )
-        return LocalKeys(self._at_hand(home, name), name)
+        """What wraps the data keys of the vault `name`, and opens what its former keys wrapped."""
+        newest = self._service(self.keys, home, name)
+        former = [self._service(kind, home, name, former=True) for kind in self.former]
+        return SucceedingKeys([newest, *former]) if former else newest
 
-    def _at_hand(self, home: Home, name: str) -> Callable[[], Sequence[bytes]]:
-        if self.keys == "file":
-            return keys_of_file(self.key_file or Path())
-        if self.keys == "environment":
-            return lambda: decoded(vault_keys_of_environment())
-        return lambda: home.secrets(name)
+    def _service(self, kind: Kind, home: Home, name: str, *, former: bool = False) -> KeyService:
+        match kind:
+            case "transit":
+                return TransitKeys(str(self.transit_url), self.transit_key, self.transit_token_file or Path(), name)
+            case "aws":
+                return AwsKeys(str(self.aws_key), name, endpoint=self.aws_endpoint)
+            case "google":
+                file, endpoint = self.google_credentials_file, self.google_endpoint
+                return GoogleKeys(str(self.google_key), name, endpoint=endpoint, credentials_file=file)
+            case "file":
+                return LocalKeys(keys_of_file(self.key_file or Path()), name)
+            case "environment":
+                return LocalKeys(lambda: decoded(vault_keys_of_environment()), name)
+        return LocalKeys(lambda: home.kept_secrets(name) if former else home.secrets(name), name)
 
 
 def open_vault(home: Home, settings: VaultSettings, name: str) -> Vault:
