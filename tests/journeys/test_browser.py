@@ -1,33 +1,23 @@
 """The whole story in a real browser: what a person sees, presses and is told."""
 
-import os
 from collections.abc import AsyncIterator
 
-import pytest
 import pytest_asyncio
-from playwright.async_api import Browser, Locator, Page, async_playwright, expect
+from playwright.async_api import Browser, Locator, Page, expect
 
 from stead.identity.samples import ALICE, BANK_NAME
-from tests import setup
+from tests.chromium import chromium
 from tests.journeys.finport import FinPort
 from tests.journeys.visit import NARROW, Visit, origin, visit
 
-FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
 TRANSFER = "Transfer 250 EUR to Bob's savings"
 TREND = "How will AAPL and MSFT trend, and what are they worth in my portfolio?"
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def browser() -> AsyncIterator[Browser]:
-    """Headless Chromium of this computer. Without one the tests are skipped, but never in CI."""
-    executable = setup.browser()
-    if executable is None:
-        assert not os.environ.get("CI"), "In CI nothing may be skipped, and there is no Chromium."
-        pytest.skip("there is no Chromium; python -m tests.setup installs it where it may")
-    async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=executable, args=FLAGS)
-        yield browser
-        await browser.close()
+    async with chromium() as one:
+        yield one
 
 
 async def test_a_chip_shows_plan_answer_and_every_hop_of_a_portfolio(browser: Browser, finport: FinPort) -> None:

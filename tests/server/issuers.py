@@ -11,7 +11,7 @@ from typing import Any, Literal
 import uvicorn
 
 from stead.identity.home import Home
-from stead.identity.samples import PERSONS
+from stead.identity.samples import BOB, PERSONS, authenticator
 from stead.identity.server import (
     CODE,
     REFRESH,
@@ -46,6 +46,7 @@ class Clock:
 
 
 def corporate_seed(home: Home, issuer: str) -> Seed:
+    """Everybody but Bob has a second factor."""
     people = tuple(
         SeedPerson(
             one.username,
@@ -54,6 +55,7 @@ def corporate_seed(home: Home, issuer: str) -> Seed:
             one.password,
             one.roles,
             {"transfer_limit": {"amount": str(one.transfer_limit), "currency": "EUR"}} if one.transfer_limit else {},
+            authenticator=None if one is BOB else authenticator(one, home),
         )
         for one in PERSONS
     )

@@ -2,14 +2,12 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 from joserfc.jwk import ECKey
-from sqlalchemy import Executable
 
 from stead.identity.server.approvals import keep_approval, redeem_approval
-from stead.identity.server.authorization import Authorization, Code
+from stead.identity.server.authorization import ACR_PASSWORD, AMR_PASSWORD, Authorization, Code
 from stead.identity.server.calls import Parameters
 from stead.identity.server.clients import Client, add_client, find_client
 from stead.identity.server.codes import claim_code, new_code, push_request, take_pushed
@@ -17,32 +15,11 @@ from stead.identity.server.errors import Refused
 from stead.identity.server.issued import find_refresh, new_family, new_refresh_token, spend_refresh
 from stead.identity.server.seeding import public_jwks
 from stead.identity.server.store import Store
+from tests.server.racing import Racing, Use, within
 from tests.server.world import PAYMENT
 
 NOW = 1_000.0
-ALICE = Authorization("alice", "sid", 900, ("openid",), ())
-
-Use = Callable[[Store], bool]
-
-
-class Racing(Store):
-    """One process, into whose first look the other one's whole call falls."""
-
-    def __init__(self, path: Path, between: Callable[[], Any]) -> None:
-        super().__init__(path)
-        self._between: Callable[[], Any] | None = between
-
-    def row(self, statement: Executable, values: Any = None) -> dict[str, Any] | None:
-        found = super().row(statement, values)
-        if self._between is not None:
-            between, self._between = self._between, None
-            between()
-        return found
-
-
-def within(store: Store, use: Use) -> bool:
-    with store.transaction():
-        return use(store)
+ALICE = Authorization("alice", "sid", 900, ("openid",), (), ACR_PASSWORD, AMR_PASSWORD)
 
 
 def approval(store: Store) -> Use:

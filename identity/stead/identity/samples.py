@@ -3,8 +3,12 @@
 Invented persons, invented bank, invented numbers; the IBAN check digits are computed, so that they are valid.
 """
 
+import hashlib
+import hmac
 from dataclasses import dataclass, field
 from decimal import Decimal
+
+from stead.identity.home import Home
 
 
 def iban(country: str, bban: str) -> str:
@@ -76,3 +80,8 @@ ADMIN = Person("admin", "Ada Okafor", ("registry-admin", "obo-admin", "auditor")
 PERSONS = (ALICE, BOB, CAROL, ADMIN)
 ALICE_BROKERAGE = iban("DE", "200200000000990001")
 BANK_NAME = "Northbank"
+
+
+def authenticator(person: Person, home: Home) -> bytes:
+    """The secret of the person's one-time codes at the company: the same in one state directory, another elsewhere."""
+    return hmac.digest(home.secret("sample-authenticators"), person.username.encode(), hashlib.sha256)[:20]

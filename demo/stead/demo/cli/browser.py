@@ -25,14 +25,19 @@ class Login:
     name_field: str = "username"
 
 
+_CODE = "one-time-code"
+"""How a field says that it takes one: a value of HTML's `autocomplete`."""
+
+
 @dataclass(slots=True)
 class Form:
-    """An HTML form: where it goes, what it holds, and its buttons as (name, value)."""
+    """An HTML form: where it goes, what it holds, its buttons as (name, value), and the field for a one-time code."""
 
     action: str
     method: str = "get"
     fields: dict[str, str] = field(default_factory=dict, repr=False)
     buttons: list[tuple[str, str]] = field(default_factory=list)
+    code_field: str | None = None
 
     def button(self, value: str) -> tuple[str, str] | None:
         """The button of this value."""
@@ -58,6 +63,12 @@ class Page:
         reader.feed(self.html)
         return reader.forms
 
+    def sample_code(self) -> str | None:
+        """The one-time code that a development page shows beside its field; a sample person has no authenticator."""
+        reader = _SampleCode()
+        reader.feed(self.html)
+        return reader.code
+
     def words(self) -> str:
         """The page's visible text, on one line."""
         reader = _Words()
@@ -75,8 +86,9 @@ class Browser:
     async def visit(self, url: str, *, decision: str = "approve", until: str | None = None) -> Page:
         """Opens `url` and goes on as the person would: signs in where asked, then answers a consent with `decision`.
 
-        Stops before a redirect to a URL that starts with `until`, and returns it unopened, with status 0. Raises
-        `ProviderUnavailable` when a server cannot be reached, `AccessDenied` when a login is refused.
+        A one-time code is typed as the page of a development issuer shows it. Stops before a redirect to a URL that
+        starts with `until`, and returns it unopened, with status 0. Raises `ProviderUnavailable` when a server cannot
+        be reached, `AccessDenied` when a login or a code is refused.
         """
         page = await self._open("GET", url, None, until)
         typed: set[str] = set()
@@ -93,6 +105,8 @@ class Browser:
             target = urljoin(page.url, form.action or page.url)
             if "password" in form.fields:
                 return target, self._sign_in(page, form, typed)
+            if form.code_field is not None:
+                return target, form.fields | {form.code_field: _code_for(page, typed)}
             button = form.button(decision)
             if button is not None:
                 return target, form.fields | dict([button])
@@ -131,6 +145,18 @@ class Browser:
             raise ProviderUnavailable(f"{origin} cannot be reached.", hint="Does the demo run?") from error
 
 
+def _code_for(page: Page, typed: set[str]) -> str:
+    code, once = page.sample_code(), f"{page.origin} {_CODE}"
+    if code is None:
+        raise AccessDenied(
+            f"{page.origin} asks for a one-time code, and shows none.", hint="Where it shows them: wait half a minute."
+        )
+    if once in typed:
+        raise AccessDenied(f"{page.origin} refused the one-time code.")
+    typed.add(once)
+    return code
+
+
 class _Forms(HTMLParser):
     def __init__(self) -> None:
         super().__init__()
@@ -160,6 +186,8 @@ class _Forms(HTMLParser):
                 form.fields[name] = at.get("value", "on")
         elif name:
             form.fields[name] = at.get("value", "")
+            if at.get("autocomplete") == _CODE:
+                form.code_field = name
 
 
 class _Words(HTMLParser):
@@ -177,3 +205,20 @@ class _Words(HTMLParser):
     def handle_data(self, data: str) -> None:
         if not self._hidden:
             self.pieces.append(data)
+
+
+class _SampleCode(HTMLParser):
+    def __init__(self) -> None:
+        super().__init__()
+        self.code: str | None = None
+        self._within = False
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self._within = tag == "code" and ("id", "sample-code") in attrs
+
+    def handle_data(self, data: str) -> None:
+        if self._within and data.strip():
+            self.code = data.strip()
+
+    def handle_endtag(self, tag: str) -> None:
+        self._within = False

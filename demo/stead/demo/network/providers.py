@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from stead.identity.decision_settings import DecisionPointSettings
 from stead.identity.home import Home, Network
-from stead.identity.samples import BANK_NAME, PERSONS, Person
+from stead.identity.samples import BANK_NAME, PERSONS, Person, authenticator
 from stead.identity.server import (
     CODE,
     REFRESH,
@@ -94,7 +94,7 @@ def corporate_seed(home: Home, network: Network, issuer: str, decisions: Decisio
     """Everything the company's provider starts with; a decision point is an audience that every workload may ask."""
     asking = _deciding(home, decisions)
     return Seed(
-        persons=tuple(_employee(person) for person in PERSONS),
+        persons=tuple(_employee(home, person) for person in PERSONS),
         clients=(*_corporate_clients(home, network), *asking.clients),
         audiences=(*_corporate_audiences(network, issuer), *asking.audiences),
         edges=(*_login_edges(network, issuer), *_call_edges(network), *_audit_edges(network), *asking.edges),
@@ -122,10 +122,18 @@ def bank_seed(home: Home, network: Network) -> Seed:
     )
 
 
-def _employee(person: Person) -> SeedPerson:
+def _employee(home: Home, person: Person) -> SeedPerson:
     limit = person.transfer_limit
     claims = {} if limit is None else {"transfer_limit": {"amount": str(limit), "currency": "EUR"}}
-    return SeedPerson(person.username, person.username, person.name, person.password, person.roles, claims)
+    return SeedPerson(
+        person.username,
+        person.username,
+        person.name,
+        person.password,
+        person.roles,
+        claims,
+        authenticator=authenticator(person, home),
+    )
 
 
 def _customer(person: Person) -> SeedPerson:

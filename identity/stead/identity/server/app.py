@@ -38,6 +38,7 @@ from stead.identity.server.refresh_token import RefreshGrant
 from stead.identity.server.registration import register
 from stead.identity.server.revocation import revoke
 from stead.identity.server.revocations import PATH, revocations
+from stead.identity.server.second_factor import show_second_factor, submit_second_factor
 from stead.identity.server.settings import ServerSettings
 from stead.identity.server.site import Endpoint, Site
 from stead.identity.server.store import Store
@@ -57,6 +58,7 @@ _GET: tuple[tuple[str, Endpoint], ...] = (
     ("/client-keys", client_keys),
     ("/authorize", authorize),
     ("/login", show_login),
+    ("/second-factor", show_second_factor),
     ("/consent", show_consent),
     ("/logout", show_logout),
     ("/userinfo", userinfo),
@@ -69,6 +71,7 @@ _FORM: tuple[tuple[str, Endpoint], ...] = (
     ("/revoke", revoke),
     ("/introspect", introspect),
     ("/login", submit_login),
+    ("/second-factor", submit_second_factor),
     ("/consent", submit_consent),
     ("/logout", submit_logout),
 )

@@ -7,13 +7,17 @@ from stead.identity.types import Json
 
 ACR_PASSWORD = "urn:stead:acr:pwd"  # noqa: S105  (a name, not a password)
 AMR_PASSWORD = ("pwd",)
+ACR_MFA = "urn:stead:acr:mfa"
+AMR_MFA = ("pwd", "otp", "mfa")
+"""RFC 8176: a password, a one-time code, more than one factor."""
 
 
 @dataclass(frozen=True, slots=True)
 class Authorization:
     """`scopes` and `resources` as asked for; what a token gets of them is decided anew whenever one is minted.
 
-    `jkt` is the key that must be proven to redeem it (RFC 9449 s5 and s10).
+    `acr`, `amr` and `auth_time` are the sign-in's of that moment: raising it later changes nothing here. `jkt` is the
+    key that must be proven to redeem it (RFC 9449 s5 and s10).
     """
 
     subject: str
@@ -21,8 +25,8 @@ class Authorization:
     auth_time: int
     scopes: tuple[str, ...]
     resources: tuple[str, ...]
-    acr: str = ACR_PASSWORD
-    amr: tuple[str, ...] = AMR_PASSWORD
+    acr: str
+    amr: tuple[str, ...]
     details: tuple[Json, ...] = ()
     consent_id: str | None = None
     jkt: str | None = None

@@ -1,6 +1,7 @@
 """The authorization endpoint (RFC 6749 s3.1): from a validated request to a login, a consent, a code or an error."""
 
 from stead.identity.server.approvals import Approval, unspent_approval
+from stead.identity.server.assurance import unmet
 from stead.identity.server.authorization import Authorization
 from stead.identity.server.browser import begin, cookie_of, finish, set_cookie
 from stead.identity.server.calls import Call, Parameters, Reply, redirect
@@ -11,7 +12,10 @@ from stead.identity.server.remembered import remembers
 from stead.identity.server.requested import Requested, read_request
 from stead.identity.server.site import Site
 from stead.identity.server.store import fresh
-from stead.identity.server.visit import SignedIn, Visit, needs_login, who_is_signed_in
+from stead.identity.server.visit import SignedIn, Visit, needs_login, needs_second_factor, who_is_signed_in
+
+_REQUIRED = {"login": "login_required", "consent": "consent_required", "second-factor": "interaction_required"}
+"""What a client is told that wants no page shown (OpenID Connect Core s3.1.2.6)."""
 
 
 def authorize(site: Site, call: Call) -> Reply:
@@ -32,9 +36,11 @@ def authorize(site: Site, call: Call) -> Reply:
 
 
 def advance(site: Site, visit: Visit, signed_in: SignedIn | None) -> Reply:
-    """The next step of a visit: sign in, consent, or the answer."""
+    """The next step of a visit: sign in, prove more, consent, or the answer."""
     if signed_in is None or needs_login(site, visit, signed_in):
         return _ask(site, visit, "login")
+    if needs_second_factor(visit, signed_in):
+        return _ask_for_more(site, visit, signed_in.person)
     approval = _approval(site, visit.requested, signed_in.person)
     if approval is None and _needs_consent(site, visit.requested, signed_in.person):
         return _ask(site, visit, "consent")
@@ -50,6 +56,8 @@ def answer(site: Site, visit: Visit, signed_in: SignedIn, approval: Approval | N
         subject=session.subject,
         sid=session.sid,
         auth_time=session.auth_time,
+        acr=session.acr,
+        amr=session.amr,
         scopes=requested.scopes,
         resources=requested.resources,
         details=approval.details if approval else (),
@@ -60,6 +68,13 @@ def answer(site: Site, visit: Visit, signed_in: SignedIn, approval: Approval | N
         requested.request, grant_user=signed_in.person, grant=requested.grant
     )
     return reply
+
+
+def give_up(site: Site, visit: Visit, refused: Refused) -> Reply:
+    """Ends the visit, and tells the client why."""
+    finish(site.issuer.store, visit.interaction)
+    refused.redirect_uri = visit.requested.redirect_uri
+    return refuse(site, refused, visit.requested.state)
 
 
 def refuse(site: Site, refused: Refused, state: str | None) -> Reply:
@@ -82,10 +97,16 @@ def _approval(site: Site, requested: Requested, person: Person) -> Approval | No
     return unspent_approval(store, person.subject, client_id, requested.details, site.issuer.now())
 
 
-def _ask(site: Site, visit: Visit, what: str) -> Reply:
+def _ask_for_more(site: Site, visit: Visit, person: Person) -> Reply:
+    if person.has_second_factor:
+        return _ask(site, visit, "second-factor")
+    return give_up(site, visit, unmet("This person has no second factor.", hint="Give them one, or ask for less."))
+
+
+def _ask(site: Site, visit: Visit, page: str) -> Reply:
     if "none" not in visit.requested.prompts:
-        return redirect(site.issuer.settings.url(f"/{what}?interaction={visit.interaction.id}"))
-    refused = Refused(f"{what}_required", f"The person has to see the {what} page.")
+        return redirect(site.issuer.settings.url(f"/{page}?interaction={visit.interaction.id}"))
+    refused = Refused(_REQUIRED[page], f"The person has to see the {page} page.")
     refused.redirect_uri = visit.requested.redirect_uri
     return refuse(site, refused, visit.requested.state)
 

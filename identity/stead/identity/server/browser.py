@@ -1,15 +1,19 @@
 """A person's browser at this issuer: its session, and the sign-in or consent that is under way in it.
 
-One host-only cookie with a random value; the tables hold its digest. It changes at each login (session fixation).
+One host-only cookie with a random value; the tables hold its digest. It changes at each login, and when a session is
+raised (session fixation). A person who signs in again, or proves more, keeps the session's `sid`: so signing out ends
+what was issued before, too.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from sqlalchemy import bindparam, delete, func, insert, select, update
+from sqlalchemy.dialects.sqlite import insert as insert_or_update
 
 from stead.identity.server import schema
+from stead.identity.server.authorization import ACR_MFA, ACR_PASSWORD, AMR_MFA, AMR_PASSWORD
 from stead.identity.server.calls import Call, Parameters
 from stead.identity.server.logout_notices import announce
 from stead.identity.server.settings import ServerSettings
@@ -33,11 +37,13 @@ _INTERACTION = select(schema.interactions).where(
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """A person who signed in. `sid` is what tokens carry."""
+    """A person who signed in, when and how. `sid` is what tokens carry."""
 
     sid: str
     subject: str
     auth_time: int
+    acr: str
+    amr: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +76,9 @@ def clear_cookie(settings: ServerSettings) -> tuple[str, str]:
 def current_session(store: Store, cookie: str | None, now: float) -> Session | None:
     """Who is signed in with that cookie."""
     row = store.row(_SESSION, {"digest": digest(cookie), "now": now}) if cookie else None
-    return None if row is None else Session(row["sid"], row["subject"], row["auth_time"])
+    if row is None:
+        return None
+    return Session(row["sid"], row["subject"], row["auth_time"], row["acr"], tuple(row["amr"]))
 
 
 def session_is_live(store: Store, sid: str, now: float) -> bool:
@@ -80,25 +88,42 @@ def session_is_live(store: Store, sid: str, now: float) -> bool:
 
 
 def sign_in(store: Store, settings: ServerSettings, old_cookie: str | None, subject: str) -> tuple[str, Session]:
-    """Starts a session under a new cookie; what was under way in the old one goes on in the new."""
+    """Starts a session by password under a new cookie; what was under way in the old one goes on in the new.
+
+    The same person's session goes on as no more than that; another person's ends.
+    """
     now = settings.clock()
-    cookie, session = fresh(), Session(fresh(128), subject, int(now))
-    store.run(
-        insert(schema.sessions),
-        {
-            "digest": digest(cookie),
-            "sid": session.sid,
-            "subject": subject,
-            "auth_time": session.auth_time,
-            "expires": now + settings.session_lifetime,
-        },
-    )
+    before = current_session(store, old_cookie, now)
+    if before is not None and before.subject != subject:
+        sign_out(store, before.sid, now)
+        before = None
+    session = Session(fresh(128) if before is None else before.sid, subject, int(now), ACR_PASSWORD, AMR_PASSWORD)
+    return _under_a_new_cookie(store, settings, old_cookie, session), session
+
+
+def raise_session(store: Store, settings: ServerSettings, old_cookie: str, session: Session) -> tuple[str, Session]:
+    """The same session once its person proved a second factor, now and under a new cookie."""
+    raised = replace(session, auth_time=int(settings.clock()), acr=ACR_MFA, amr=AMR_MFA)
+    return _under_a_new_cookie(store, settings, old_cookie, raised), raised
+
+
+def _under_a_new_cookie(store: Store, settings: ServerSettings, old_cookie: str | None, session: Session) -> str:
+    cookie = fresh()
+    row = {
+        "digest": digest(cookie),
+        "sid": session.sid,
+        "subject": session.subject,
+        "auth_time": session.auth_time,
+        "acr": session.acr,
+        "amr": list(session.amr),
+        "expires": settings.clock() + settings.session_lifetime,
+    }
+    store.run(insert_or_update(schema.sessions).values(row).on_conflict_do_update(index_elements=["sid"], set_=row))
     if old_cookie:
         moved = update(schema.interactions).where(schema.interactions.c.browser == digest(old_cookie))
         # Who signed in there was not this person, or not now: each visit asks again what it wanted of a sign-in.
         store.run(moved.values(browser=digest(cookie), authenticated=False))
-        _replace(store, old_cookie, subject, now)
-    return cookie, session
+    return cookie
 
 
 def sign_out(store: Store, sid: str, now: float) -> None:
@@ -148,13 +173,6 @@ def finish(store: Store, interaction: Interaction) -> bool:
     """Closes the interaction. False when somebody else closed it first, so that it is answered once."""
     row = schema.interactions
     return store.run(update(row).where(row.c.id == interaction.id, row.c.expires > 0).values(expires=0)) == 1
-
-
-def _replace(store: Store, old_cookie: str, subject: str, now: float) -> None:
-    """A second login of the same person goes on with the first session's tokens; another person's ends them."""
-    old = store.row(select(schema.sessions).where(schema.sessions.c.digest == digest(old_cookie)))
-    if old is not None and old["subject"] != subject:
-        sign_out(store, old["sid"], now)
 
 
 def _interaction(row: Mapping[str, Any] | None) -> Interaction | None:

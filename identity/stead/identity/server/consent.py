@@ -3,9 +3,8 @@
 from decimal import Decimal
 
 from stead.identity.server.approvals import keep_approval, pinned_digest
-from stead.identity.server.authorize import answer, refuse
-from stead.identity.server.browser import finish
-from stead.identity.server.calls import Call, Reply, redirect
+from stead.identity.server.authorize import advance, answer, give_up
+from stead.identity.server.calls import Call, Reply
 from stead.identity.server.errors import Refused
 from stead.identity.server.forms import check_form, csrf_token
 from stead.identity.server.people import Person
@@ -13,7 +12,7 @@ from stead.identity.server.remembered import remember
 from stead.identity.server.requested import Requested
 from stead.identity.server.rich import payment, with_debtor
 from stead.identity.server.site import Site
-from stead.identity.server.visit import SignedIn, Visit, needs_login, open_visit, who_is_signed_in
+from stead.identity.server.visit import SignedIn, Visit, open_visit, who_is_signed_in, who_may_go_on
 from stead.identity.types import Json
 
 _CHOOSE = "Choose one of your accounts."
@@ -25,10 +24,8 @@ def show_consent(site: Site, call: Call) -> Reply:
         visit = open_visit(site, call)
     except Refused as refused:
         return site.pages.refusal(refused)
-    signed_in = who_is_signed_in(site, visit.cookie)
-    if signed_in is None or needs_login(site, visit, signed_in):
-        return _sign_in_first(site, visit)
-    return _page(site, visit, signed_in.person)
+    signed_in = who_may_go_on(site, visit)
+    return _sign_in_first(site, visit) if signed_in is None else _page(site, visit, signed_in.person)
 
 
 def submit_consent(site: Site, call: Call) -> Reply:
@@ -38,11 +35,11 @@ def submit_consent(site: Site, call: Call) -> Reply:
         check_form(site, call, "consent", visit.cookie, _content(visit))
     except Refused as refused:
         return site.pages.refusal(refused)
-    signed_in = who_is_signed_in(site, visit.cookie)
-    if signed_in is None or needs_login(site, visit, signed_in):
+    signed_in = who_may_go_on(site, visit)
+    if signed_in is None:
         return _sign_in_first(site, visit)
     if call.form.one("decision") != "approve":
-        return _declined(site, visit)
+        return give_up(site, visit, Refused("access_denied", "The person declined."))
     if visit.requested.details:
         return _approve_payment(site, visit, signed_in, call.form.one("debtor"))
     remember(site.issuer.store, signed_in.person, visit.requested)
@@ -64,15 +61,8 @@ def _approve_payment(site: Site, visit: Visit, signed_in: SignedIn, debtor: str 
     return answer(site, visit, signed_in, approval)
 
 
-def _declined(site: Site, visit: Visit) -> Reply:
-    finish(site.issuer.store, visit.interaction)
-    refused = Refused("access_denied", "The person declined.")
-    refused.redirect_uri = visit.requested.redirect_uri
-    return refuse(site, refused, visit.requested.state)
-
-
 def _sign_in_first(site: Site, visit: Visit) -> Reply:
-    return redirect(site.issuer.settings.url(f"/login?interaction={visit.interaction.id}"))
+    return advance(site, visit, who_is_signed_in(site, visit.cookie))
 
 
 def _content(visit: Visit) -> str:

@@ -3,8 +3,8 @@
 from stead.identity.dpop import ALGORITHMS
 from stead.identity.flows.id_jag import ID_JAG, PROFILE
 from stead.identity.policy.authzen import described as decision_point
+from stead.identity.server.assurance import CLASSES
 from stead.identity.server.authority import LOGIN_SCOPES
-from stead.identity.server.authorization import ACR_PASSWORD
 from stead.identity.server.calls import Call, Reply, public
 from stead.identity.server.clients import ASSERTION, CODE, EXCHANGE, REFRESH, SERVICE
 from stead.identity.server.rich import PAYMENT_INITIATION
@@ -67,7 +67,7 @@ def _document(settings: ServerSettings) -> Json:
         "id_token_signing_alg_values_supported": ["ES256"],
         "dpop_signing_alg_values_supported": list(ALGORITHMS),
         "tls_client_certificate_bound_access_tokens": settings.certificates,
-        "acr_values_supported": [ACR_PASSWORD],
+        "acr_values_supported": list(CLASSES),
         "backchannel_logout_supported": True,
         "backchannel_logout_session_supported": True,
         "claims_supported": ["sub", "name", "preferred_username", "auth_time", "acr", "amr", "sid"],

@@ -1,16 +1,14 @@
 """The sign-in page."""
 
-from dataclasses import replace
-
 from stead.identity.server.authorize import advance
-from stead.identity.server.browser import mark_authenticated, set_cookie, sign_in
+from stead.identity.server.browser import set_cookie, sign_in
 from stead.identity.server.calls import Call, Reply
 from stead.identity.server.errors import Refused
 from stead.identity.server.forms import check_form, csrf_token
-from stead.identity.server.guessing import WINDOW, count_wrong, forgive, must_wait
+from stead.identity.server.guessing import WINDOW, by_password, count_wrong, forgive, must_wait
 from stead.identity.server.people import Person, check_password, find_person, sample_people
 from stead.identity.server.site import Site
-from stead.identity.server.visit import SignedIn, Visit, open_visit
+from stead.identity.server.visit import SignedIn, Visit, authenticated, open_visit
 
 _SLOWER = "Too many wrong passwords. Wait five minutes, then try again."
 _LATER = ("Retry-After", str(int(WINDOW)))
@@ -34,23 +32,22 @@ def submit_login(site: Site, call: Call) -> Reply:
     except Refused as refused:
         return site.pages.refusal(refused)
     username = (call.form.one("username") or "").strip()
-    store, now = site.issuer.store, site.issuer.now()
-    if must_wait(store, username, call.place, now):
+    store, now, guesses = site.issuer.store, site.issuer.now(), by_password(username, call.place)
+    if must_wait(store, guesses, now):
         return _page(site, visit, username=username, error=_SLOWER, status=429).with_headers(_LATER)
     person = check_password(store, username, call.form.one("password") or "")
     if person is None:
-        count_wrong(store, username, call.place, now)
+        count_wrong(store, guesses, now)
         return _page(site, visit, username=username, error=_WRONG)
-    forgive(store, username, call.place)
+    forgive(store, guesses)
     return _signed_in(site, visit, person)
 
 
 def _signed_in(site: Site, visit: Visit, person: Person) -> Reply:
     store, settings = site.issuer.store, site.issuer.settings
     cookie, session = sign_in(store, settings, visit.cookie, person.subject)
-    mark_authenticated(store, visit.interaction)
-    visit = Visit(replace(visit.interaction, authenticated=True), visit.requested, cookie)
-    return advance(site, visit, SignedIn(session, person)).with_headers(set_cookie(settings, cookie))
+    signed_in = SignedIn(session, person)
+    return advance(site, authenticated(site, visit, cookie), signed_in).with_headers(set_cookie(settings, cookie))
 
 
 def _hinted(site: Site, visit: Visit) -> str:

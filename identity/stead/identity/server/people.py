@@ -33,6 +33,7 @@ class Person:
     roles: tuple[str, ...]
     claims: Mapping[str, Any] = field(repr=False)
     sample_password: str | None = field(default=None, repr=False)
+    has_second_factor: bool = False
 
 
 def find_person(store: Store, subject: str) -> Person | None:
@@ -86,6 +87,7 @@ def _person(row: Mapping[str, Any] | None) -> Person | None:
         roles=tuple(row["roles"]),
         claims=row["claims"],
         sample_password=row["sample_password"],
+        has_second_factor=row["authenticator"] is not None,
     )
 
 

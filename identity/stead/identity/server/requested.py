@@ -9,6 +9,7 @@ from typing import Any
 
 from authlib.oauth2.rfc6749 import OAuth2Error
 
+from stead.identity.server.assurance import wished
 from stead.identity.server.authority import LOGIN_SCOPES, Mode, edges_of, require_audience
 from stead.identity.server.calls import Parameters
 from stead.identity.server.clients import Client
@@ -27,12 +28,17 @@ _SENTENCES = {
     "unsupported_response_type": "The only response_type is code.",
 }
 _THUMBPRINT = re.compile(r"[A-Za-z0-9_-]{43}")
-_UNSUPPORTED = {"request": "request_not_supported", "registration": "registration_not_supported"}
+# A wish inside `claims` that was passed over would look as if it had been met.
+_UNSUPPORTED = {
+    "request": "request_not_supported",
+    "registration": "registration_not_supported",
+    "claims": "invalid_request",
+}
 
 
 @dataclass(frozen=True)
 class Requested:
-    """What a client asks of a person."""
+    """What a client asks of a person. `wish` are the classes of sign-in that it would take, if it said."""
 
     request: Request
     grant: Any
@@ -44,6 +50,7 @@ class Requested:
     prompts: frozenset[str]
     max_age: int | None
     login_hint: str | None
+    wish: tuple[str, ...] = ()
     jkt: str | None = None
 
     @property
@@ -94,6 +101,7 @@ def _read(site: Site, request: Request, grant: Any, pushed: bool) -> Requested:
         prompts=_prompts(parameters.one("prompt")),
         max_age=_max_age(parameters.one("max_age")),
         login_hint=parameters.one("login_hint"),
+        wish=wished(parameters.one("acr_values")),
         jkt=_key(parameters.one("dpop_jkt")),
     )
 

@@ -1,6 +1,9 @@
-"""The tables of one issuer. Credentials are stored as SHA-256 digests only."""
+"""The tables of one issuer. Credentials are stored as SHA-256 digests only, and sealed where they are needed again.
 
-from sqlalchemy import JSON, Boolean, Column, Float, Index, Integer, MetaData, String, Table
+A column that a later release adds may be null or has a default: `Store` adds it to older databases.
+"""
+
+from sqlalchemy import JSON, Boolean, Column, Float, Index, Integer, LargeBinary, MetaData, String, Table
 
 metadata = MetaData()
 
@@ -14,6 +17,8 @@ persons = Table(
     Column("sample_password", String),
     Column("roles", JSON, nullable=False),
     Column("claims", JSON, nullable=False),
+    Column("authenticator", LargeBinary),
+    Column("last_code", Integer),
 )
 
 clients = Table(
@@ -76,6 +81,8 @@ sessions = Table(
     Column("sid", String, nullable=False, unique=True),
     Column("subject", String, nullable=False),
     Column("auth_time", Integer, nullable=False),
+    Column("acr", String, nullable=False, server_default="urn:stead:acr:pwd"),
+    Column("amr", JSON, nullable=False, server_default='["pwd"]'),
     Column("expires", Float, nullable=False),
     Column("ended", Float),
 )

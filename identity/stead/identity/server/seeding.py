@@ -11,6 +11,7 @@ from sqlalchemy.dialects.sqlite import insert
 
 from stead.identity.errors import ConfigurationError
 from stead.identity.server import schema
+from stead.identity.server.authenticators import keep_authenticator
 from stead.identity.server.authority import Mode
 from stead.identity.server.clients import EXCHANGE, SERVICE, Client, keep_client
 from stead.identity.server.logout_notices import keep_address
@@ -23,7 +24,10 @@ WORKLOAD_GRANTS = (SERVICE, EXCHANGE)
 
 @dataclass(frozen=True, slots=True)
 class SeedPerson:
-    """Somebody who can sign in. `sample` people are listed, with their password, on a development login page."""
+    """Somebody who can sign in. `sample` people are listed, with their password, on a development login page.
+
+    `authenticator` is the secret, of 16 bytes or more, that an app of theirs makes one-time codes from (RFC 6238).
+    """
 
     subject: str
     username: str
@@ -32,6 +36,7 @@ class SeedPerson:
     roles: tuple[str, ...] = ()
     claims: Mapping[str, Any] = field(default_factory=dict, repr=False)
     sample: bool = True
+    authenticator: bytes | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +104,7 @@ def seed(settings: ServerSettings, what: Seed) -> None:
 def _write(store: Store, settings: ServerSettings, what: Seed) -> None:
     for person in what.persons:
         keep_person(store, _person(person), person.password)
+        keep_authenticator(store, settings, person.subject, person.authenticator)
     for client in what.clients:
         keep_client(store, _client(client), settings.clock())
         keep_address(store, client.client_id, client.backchannel_logout_uri)

@@ -12,7 +12,7 @@ from stead.identity.errors import ConfigurationError, InvalidRequest
 from stead.identity.policy.names import nearest
 from stead.identity.server import schema
 from stead.identity.server.authority import Audience, Mode, edges_of, find_audience, owned_by
-from stead.identity.server.authorization import ACR_PASSWORD
+from stead.identity.server.authorization import ACR_PASSWORD, AMR_PASSWORD
 from stead.identity.server.minting import Grantee
 from stead.identity.server.people import Person, find_username, usernames
 from stead.identity.server.store import Store
@@ -80,7 +80,7 @@ def _principal(store: Store, issuer: str, person: Person, standing: Standing) ->
 
 
 def _claims(person: Person, now: float) -> Mapping[str, Any]:
-    signed_in = Grantee(person, None, int(now), ACR_PASSWORD, ("pwd",))
+    signed_in = Grantee(person, None, int(now), ACR_PASSWORD, AMR_PASSWORD)
     return MappingProxyType({"sub": person.subject, **signed_in.claims()})
 
 

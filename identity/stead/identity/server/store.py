@@ -14,6 +14,7 @@ from typing import Any
 from sqlalchemy import Connection, Engine, Executable, StaticPool, create_engine, delete, event
 
 from stead.identity.server import schema
+from stead.identity.server.upgrading import bring_up_to_date
 
 PATIENCE = 5.0
 """Seconds that a call waits for another process that writes, such as one that seeds."""
@@ -46,7 +47,7 @@ class Store:
 
     def __init__(self, path: Path) -> None:
         self._engine = _engine(path)
-        schema.metadata.create_all(self._engine)
+        bring_up_to_date(self._engine)
         self._connection: Connection | None = None
         self.has_news = False
         """Whether somebody has to be told of what was written; whoever sees to that sets it back."""

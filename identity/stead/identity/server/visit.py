@@ -1,8 +1,16 @@
 """A person's browser in the middle of one authorization request: what the sign-in and consent pages work on."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from stead.identity.server.browser import Interaction, Session, cookie_of, current_session, find_interaction
+from stead.identity.server.assurance import suffices
+from stead.identity.server.browser import (
+    Interaction,
+    Session,
+    cookie_of,
+    current_session,
+    find_interaction,
+    mark_authenticated,
+)
 from stead.identity.server.calls import Call
 from stead.identity.server.errors import Refused
 from stead.identity.server.people import Person, find_person
@@ -62,3 +70,22 @@ def needs_login(site: Site, visit: Visit, signed_in: SignedIn | None) -> bool:
     if requested.login_hint not in (None, person.subject, person.username):
         return True
     return requested.max_age is not None and signed_in.session.auth_time + requested.max_age < site.issuer.now()
+
+
+def needs_second_factor(visit: Visit, signed_in: SignedIn) -> bool:
+    """Whether the sign-in is weaker than what the client wishes (RFC 9470 s5)."""
+    return not suffices(signed_in.session.acr, visit.requested.wish)
+
+
+def who_may_go_on(site: Site, visit: Visit) -> SignedIn | None:
+    """Who is signed in the way that the client wishes; None where a page that makes them so comes first."""
+    signed_in = who_is_signed_in(site, visit.cookie)
+    if signed_in is None or needs_login(site, visit, signed_in) or needs_second_factor(visit, signed_in):
+        return None
+    return signed_in
+
+
+def authenticated(site: Site, visit: Visit, cookie: str) -> Visit:
+    """The same visit under the cookie of the sign-in that it led to, which it does not ask for again."""
+    mark_authenticated(site.issuer.store, visit.interaction)
+    return Visit(replace(visit.interaction, authenticated=True), visit.requested, cookie)
