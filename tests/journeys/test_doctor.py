@@ -50,6 +50,20 @@ async def test_an_issuer_whose_keys_do_not_fit_and_one_that_is_not_there_are_tol
     assert not found["http://127.0.0.1:1"]["good"]
 
 
+async def test_a_setting_that_the_page_does_not_know_yet_is_told(finport: FinPort) -> None:
+    settings, issuer = finport.home.path / "stead.yaml", finport.urls["corporate_idp"]
+    settings.write_text(json.dumps({"issuers": [{"issuer": issuer, "backchannel_logout": True, "shared_signals": {}}]}))
+    try:
+        found = await findings(finport, 1)
+    finally:
+        settings.unlink()
+    for what in ("logout tokens", "security events"):
+        assert not found[f"{issuer}, {what}"]["good"]
+        assert "again" in found[f"{issuer}, {what}"]["hint"]
+    ways = found[f"{issuer}, a revoked token"]["told"]
+    assert ways.count("within 5 s") == 3
+
+
 async def test_a_place_where_nothing_was_ever_started_is_told_so(finport: FinPort, tmp_path: Path) -> None:
     elsewhere = FinPort(type(finport.home)(tmp_path / "nothing"), {}, finport.launcher)
     found = await findings(elsewhere, 1)

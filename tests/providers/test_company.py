@@ -161,6 +161,15 @@ async def test_whoever_signs_out_at_the_provider_is_signed_out_of_the_network_wi
         assert (await bystander.http.get(f"{tab.web}/session")).status_code == 200
 
 
+async def test_the_doctor_says_how_soon_a_revoked_token_stops(elsewhere: Elsewhere) -> None:
+    code, out, err = await elsewhere.finport.stead("doctor", "--json")
+    told = {one["what"]: one["told"] for one in json.loads(out)["findings"] if one["what"].startswith(elsewhere.issuer)}
+    assert code == 0, out + err
+    assert "within 5 s of a logout token to" in told[f"{elsewhere.issuer}, a revoked token"]
+    assert "otherwise is good until it runs out" in told[f"{elsewhere.issuer}, a revoked token"]
+    assert "the issuer sends them" in told[f"{elsewhere.issuer}, logout tokens"]
+
+
 async def tokens_of(elsewhere: Elsewhere, browser: httpx.AsyncClient) -> dict[str, AccessToken]:
     """What the web and the broker hold of the browser's login: for the broker, and for the Portfolio agent."""
     home, urls = elsewhere.finport.home, elsewhere.finport.urls

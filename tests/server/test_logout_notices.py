@@ -1,6 +1,7 @@
 """Clients that want it are told that a session ended: by a good logout token, until they have it, nowhere unsafe."""
 
 import asyncio
+import json
 import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -15,11 +16,14 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
+from stead.demo.network.addresses import network_of
+from stead.demo.network.providers import corporate
 from stead.identity.driver import fetch
 from stead.identity.home import Home
 from stead.identity.jwks import JwksCache
 from stead.identity.server import Seed, logout_notices
-from stead.identity.server.logout_notices import is_address
+from stead.identity.server.logout_notices import address_of, is_address
+from stead.identity.server.store import Store
 from stead.identity.signals.logout_token import Logout, logout_policy, read_logout
 from stead.identity.verification import decode
 from tests.agents.town import serving
@@ -237,6 +241,20 @@ async def test_our_own_page_believes_what_our_own_issuer_sends(tmp_path: Any, ht
                 token = await web.next()
             assert (await page.told(token)).status_code == 204
             assert page.workload.hearing._book.revoked(issuer).sessions == {claims_of(tokens["id_token"])["sid"]}
+
+
+@pytest.mark.parametrize("wanted", [True, False])
+def test_the_network_s_own_issuer_tells_the_page_where_the_settings_want_it(tmp_path: Any, wanted: bool) -> None:
+    home = Home(tmp_path / "home")
+    network = network_of(home)
+    said = {"issuers": [{"issuer": network.corporate_idp, "backchannel_logout": wanted}]}
+    (home.path / "stead.yaml").write_text(json.dumps(said))
+    corporate(home, network.corporate_idp)
+    store = Store(home.database("issuer-corporate"))
+    with store.transaction():
+        told = [address_of(store, client) for client in ("finport-web", "broker")]
+    store.close()
+    assert told == [f"{network.web}/backchannel-logout" if wanted else None, None]
 
 
 async def test_a_client_that_registers_says_where_it_wants_to_be_told(place: Place) -> None:

@@ -6,14 +6,16 @@ Every finding comes from looking: at files, at addresses, at what issuers publis
 import asyncio
 import stat
 from collections.abc import AsyncIterator, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from email.utils import parsedate_to_datetime
 from pathlib import Path
 
 import httpx
 
 from stead.demo.cli.certs import days_left
+from stead.demo.cli.findings import Finding
 from stead.demo.cli.output import emit, say
+from stead.demo.cli.revoking import revocation
 from stead.demo.network.addresses import addresses
 from stead.identity.clock import SKEW, system_clock
 from stead.identity.driver import bare_client, drive
@@ -24,7 +26,6 @@ from stead.identity.in_force import check_files, services_of, stale_files
 from stead.identity.issuer_settings import IssuerSettings
 from stead.identity.jwks import algorithms_of, load_keys
 from stead.identity.settings import Settings
-from stead.identity.signals.feed import place_of
 
 _SOON = 14
 """Days before its end from which a certificate is named as one to renew."""
@@ -34,16 +35,6 @@ _GRANTS = {
     "entra": "urn:ietf:params:oauth:grant-type:jwt-bearer",
     "id-jag": "urn:ietf:params:oauth:grant-type:jwt-bearer",
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One thing that was looked at. `good` is False for what has to be mended; then `hint` says how."""
-
-    what: str
-    good: bool
-    told: str
-    hint: str | None = None
 
 
 def examine(*, json: bool) -> int:
@@ -69,7 +60,7 @@ async def _examined(home: Home) -> list[Finding]:
     async with bare_client(5, believed) as http:
         findings += [one async for one in _services(http, settings, network)]
         for described in _issuers(settings, network):
-            findings += await _issuer(http, described)
+            findings += await _issuer(http, described, network.web)
     return findings
 
 
@@ -136,7 +127,7 @@ def _issuers(settings: Settings, network: Network) -> list[IssuerSettings]:
     return [settings.described(name) for name in names]
 
 
-async def _issuer(http: httpx.AsyncClient, described: IssuerSettings) -> list[Finding]:
+async def _issuer(http: httpx.AsyncClient, described: IssuerSettings, web: str) -> list[Finding]:
     name = described.issuer
     try:
         metadata = await drive(discover(name), http)
@@ -151,7 +142,7 @@ async def _issuer(http: httpx.AsyncClient, described: IssuerSettings) -> list[Fi
         ),
         _dialect(metadata, described),
         await _clock(http, metadata),
-        _revocation(metadata, described),
+        *[one async for one in revocation(http, metadata, described, web)],
     ]
 
 
@@ -182,13 +173,4 @@ async def _clock(http: httpx.AsyncClient, metadata: Metadata) -> Finding:
     good = abs(off) <= SKEW
     return Finding(
         what, good, f"{off:+.0f} s from ours", None if good else "Set the clocks: tokens seem early or late."
-    )
-
-
-def _revocation(metadata: Metadata, described: IssuerSettings) -> Finding:
-    what = f"{described.issuer}, a revoked token"
-    if place_of(metadata) is not None:
-        return Finding(what, True, "is refused within 5 s: the issuer has a feed, and every service follows it")
-    return Finding(
-        what, True, f"is good until it runs out, {described.max_lifetime:.0f} s at most: the issuer has no feed"
     )
