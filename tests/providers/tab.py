@@ -12,7 +12,9 @@ from typing import Any
 import httpx
 
 from stead.demo.cli.browser import Browser, Login, Page
+from stead.identity.egress import shown
 from stead.identity.samples import PERSONS
+from stead.identity.values import AccessToken
 from tests.providers.conftest import Elsewhere
 
 ENDED = tuple(f"TASK_STATE_{state}" for state in ("COMPLETED", "REJECTED", "FAILED", "CANCELED"))
@@ -96,3 +98,11 @@ def csrf_of(page: str) -> str:
     found = re.search(r'name="csrf" content="([^"]+)"', page)
     assert found, page[:2000]
     return found[1]
+
+
+async def taken(service: str, token: AccessToken) -> bool:
+    """Whether an agent takes the token."""
+    ask = {"jsonrpc": "2.0", "id": 1, "method": "ListTasks", "params": {}}
+    headers = {**shown(token, "POST", f"{service}/a2a"), "a2a-version": "1.0"}
+    async with httpx.AsyncClient(trust_env=False) as http:
+        return (await http.post(f"{service}/a2a", json=ask, headers=headers)).status_code == 200

@@ -18,7 +18,7 @@ from stead.demo.cli.browser import Browser
 from stead.demo.network.addresses import network_of
 from stead.demo.network.providers import corporate_seed
 from stead.identity.driver import drive
-from stead.identity.egress import Target, shown
+from stead.identity.egress import Target
 from stead.identity.flows import begin, redeem, validate_callback
 from stead.identity.flows.client_assertion import ClientIdentity
 from stead.identity.home import Home, public_jwk
@@ -29,7 +29,7 @@ from stead.identity.workload import Workload
 from tests.journeys.finport import start_network, stop_network
 from tests.providers.conftest import Elsewhere
 from tests.providers.oidc_provider import available, free_issuer, oidc_provider, walk
-from tests.providers.tab import Tab, csrf_of
+from tests.providers.tab import Tab, csrf_of, taken
 
 pytestmark = [
     pytest.mark.skipif(not available(), reason="oidc-provider is not installed: run `make test`"),
@@ -152,10 +152,10 @@ async def test_whoever_signs_out_at_the_provider_is_signed_out_of_the_network_wi
     """The provider posts a real logout token: the page's session ends, and so do the tokens at every hop."""
     async with signed_in(elsewhere, "alice") as tab, signed_in(elsewhere, "bob") as bystander:
         tokens = await tokens_of(elsewhere, tab.http)
-        assert await asyncio.gather(*(taken(elsewhere, name, token) for name, token in tokens.items())) == [True, True]
+        assert await asyncio.gather(*(taken(name, token) for name, token in tokens.items())) == [True, True]
         await sign_out(elsewhere.issuer, tab.http)
         async with asyncio.timeout(5):
-            while any([await taken(elsewhere, name, token) for name, token in tokens.items()]):
+            while any([await taken(name, token) for name, token in tokens.items()]):
                 await asyncio.sleep(0.1)
         assert (await tab.http.get(f"{tab.web}/session")).status_code == 401
         assert (await bystander.http.get(f"{tab.web}/session")).status_code == 200
@@ -190,13 +190,6 @@ async def tokens_of(elsewhere: Elsewhere, browser: httpx.AsyncClient) -> dict[st
         portfolio = urls["agents"]["portfolio"]
         second = await broker.exchange(Target(portfolio, ("portfolio:read",), Grant.OBO), principal)
     return {urls["broker"]: first, portfolio: second}
-
-
-async def taken(elsewhere: Elsewhere, service: str, token: AccessToken) -> bool:
-    ask = {"jsonrpc": "2.0", "id": 1, "method": "ListTasks", "params": {}}
-    headers = {**shown(token, "POST", f"{service}/a2a"), "a2a-version": "1.0"}
-    async with httpx.AsyncClient(trust_env=False) as http:
-        return (await http.post(f"{service}/a2a", json=ask, headers=headers)).status_code == 200
 
 
 async def sign_out(issuer: str, browser: httpx.AsyncClient) -> None:

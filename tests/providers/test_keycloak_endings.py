@@ -1,5 +1,6 @@
 """How things end at a real Keycloak: sign-out, revocation, refresh tokens that were used, and each way it says no."""
 
+import asyncio
 import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
@@ -31,6 +32,7 @@ from stead.identity.settings import Settings
 from stead.identity.values import RefreshToken
 from tests.providers.conftest import Elsewhere
 from tests.providers.keycloak import available
+from tests.providers.tab import signed_in, taken
 
 pytestmark = [
     pytest.mark.skipif(not available(), reason="Keycloak is not installed: run `make test`"),
@@ -64,6 +66,13 @@ class Desk:
         code = validate_callback(pending, httpx.URL(page.url).params.multi_items())
         flow = redeem(web, self.metadata, pending, code, now=system_clock(), algorithms=("RS256",))
         return await drive(flow, self.open_.bare)
+
+    async def sign_out(self) -> httpx.Response:
+        assert self.metadata.end_session_endpoint is not None
+        asked = {"client_id": "finport-web", "post_logout_redirect_uri": f"{self.front}/", "state": "s1"}
+        page = await self.browser.get(self.metadata.end_session_endpoint, params=asked)
+        form = Page(str(page.url), page.status_code, page.text).forms()[0]
+        return await self.browser.post(str(page.url.join(form.action)), data=form.fields | dict(form.buttons))
 
     async def renewed(self, token: RefreshToken | None) -> TokenSet:
         assert token is not None
@@ -140,11 +149,7 @@ async def test_a_login_whose_refresh_token_was_revoked_goes_no_further(desk: Des
 async def test_a_person_who_signs_out_at_keycloak_is_signed_out_of_the_network(desk: Desk) -> None:
     tokens = await desk.sign_in()
     assert await desk.exchanged(tokens)
-    assert desk.metadata.end_session_endpoint is not None
-    asked = {"client_id": "finport-web", "post_logout_redirect_uri": f"{desk.front}/", "state": "s1"}
-    page = await desk.browser.get(desk.metadata.end_session_endpoint, params=asked)
-    form = Page(str(page.url), page.status_code, page.text).forms()[0]
-    done = await desk.browser.post(str(page.url.join(form.action)), data=form.fields | dict(form.buttons))
+    done = await desk.sign_out()
     assert (done.status_code, done.headers["location"]) == (302, f"{desk.front}/?state=s1")
     await is_over(desk, tokens)
 
@@ -191,3 +196,22 @@ async def test_a_keycloak_that_is_not_there_is_down_and_refuses_nobody(desk: Des
     with pytest.raises(ProviderUnavailable):
         await desk.exchanged(tokens, at=gone)
     assert await desk.exchanged(tokens)
+
+
+async def test_a_sign_out_at_keycloak_closes_the_page_and_every_door_within_seconds(
+    desk: Desk, elsewhere: Elsewhere
+) -> None:
+    """Keycloak posts a logout token of its own to the page, as the realm that we wrote has it."""
+    urls = elsewhere.finport.urls
+    async with signed_in(elsewhere, "alice") as tab, signed_in(elsewhere, "bob") as bystander:
+        desk.browser = tab.http
+        tokens = await desk.sign_in()
+        exchanged = await desk.exchanged(tokens)
+        doors = {urls["broker"]: tokens.access_token, urls["agents"]["portfolio"]: exchanged.access_token}
+        assert [await taken(url, token) for url, token in doors.items()] == [True, True]
+        assert (await desk.sign_out()).status_code == 302
+        async with asyncio.timeout(5):
+            while any([await taken(url, token) for url, token in doors.items()]):
+                await asyncio.sleep(0.1)
+        assert (await tab.http.get(f"{tab.web}/session")).status_code == 401
+        assert (await bystander.http.get(f"{tab.web}/session")).status_code == 200

@@ -69,5 +69,5 @@ def test_a_file_from_before_sessions_had_names_is_read_on(tmp_path: Path) -> Non
     sessions = Sessions(path, b"secret", lambda: 6.0)
     (session,) = sessions.of("https://as")
     assert (session.subject, session.sid, session.begun) == ("alice", None, 0.0)
-    assert sessions.begin("https://as", "bob", "Bob", "s-1")[1].sid == "s-1"
+    assert sessions.begin("https://as", "bob", "Bob", sid="s-1")[1].sid == "s-1"
     sessions.close()

@@ -6,12 +6,13 @@ token gets a scope where both are met. The scope's mapper puts its services into
 
 import json
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import urljoin, urlsplit
 
 from stead.demo.idp.demand import Demand, Right, settings_for
 from stead.identity.errors import InvalidRequest
 from stead.identity.samples import Person
 from stead.identity.server import CODE, SeedClient
+from stead.identity.signals.backchannel import PATH as LOGOUT
 from stead.identity.types import Json
 
 BASICS = "stead-basics"
@@ -54,7 +55,7 @@ def realm_of(demand: Demand, issuer: str) -> Json:
 
 def settings_of(demand: Demand, issuer: str) -> Json:
     """The `stead.yaml` that goes with the realm. People are told by their user name, which is theirs for good there."""
-    return settings_for(demand, issuer, "keycloak", subject="preferred_username")
+    return settings_for(demand, issuer, "keycloak", subject="preferred_username", backchannel_logout=True)
 
 
 def name_of(issuer: str) -> str:
@@ -177,7 +178,12 @@ def _keys(client: SeedClient) -> dict[str, str]:
 
 
 def _rules(client: SeedClient, signs_in: bool) -> dict[str, str]:
-    if not signs_in:
-        return {}
-    back = "##".join(client.post_logout_redirect_uris)
-    return {"pkce.code.challenge.method": "S256", **({"post.logout.redirect.uris": back} if back else {})}
+    pkce = {"pkce.code.challenge.method": "S256"}
+    if not signs_in or not client.post_logout_redirect_uris:
+        return pkce if signs_in else {}
+    return {
+        **pkce,
+        "post.logout.redirect.uris": "##".join(client.post_logout_redirect_uris),
+        "backchannel.logout.url": urljoin(client.post_logout_redirect_uris[0], LOGOUT),
+        "backchannel.logout.session.required": "true",
+    }

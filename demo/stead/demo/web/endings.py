@@ -41,7 +41,7 @@ class Endings:
 
     def _heard(self, issuer: str, revoked: Revoked) -> None:
         for session in self._sessions.of(issuer):
-            if revoked.ends_session(session.sid, (session.subject,), session.begun):
+            if revoked.ends_session(session.sid, (session.subject, session.sub), session.begun):
                 self._end(session)
 
     def _end(self, session: Session) -> None:

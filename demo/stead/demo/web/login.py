@@ -77,10 +77,8 @@ class Login:
         tokens = await self._workload.run(flow)
         described = self._workload.settings.described(self._provider.issuer)
         subject, name = _person(tokens.id_token or {}, described.subject)
-        sid = (tokens.id_token or {}).get("sid")
-        new_cookie, session = self._sessions.begin(
-            self._provider.issuer, subject, name, sid if isinstance(sid, str) else None
-        )
+        sid, sub = (_text(tokens.id_token or {}, name) for name in ("sid", "sub"))
+        new_cookie, session = self._sessions.begin(self._provider.issuer, subject, name, sid=sid, sub=sub)
         await self._credentials.keep(
             session, tokens, next(iter(self._provider.resources), self._workload.home.network.broker)
         )
@@ -115,6 +113,11 @@ class Login:
         except (GrantRefused, ConfigurationError, IdentityError):
             # The session is over here in any case; what the provider keeps runs out by itself.
             return
+
+
+def _text(claims: Mapping[str, Any], name: str) -> str | None:
+    value = claims.get(name)
+    return value if isinstance(value, str) else None
 
 
 def _person(claims: Mapping[str, Any], named_by: str) -> tuple[str, str]:

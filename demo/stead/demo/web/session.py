@@ -24,7 +24,7 @@ _SEEN_EVERY = 60.0
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS sessions (
     key TEXT PRIMARY KEY, issuer TEXT NOT NULL, subject TEXT NOT NULL, name TEXT NOT NULL,
-    ends REAL NOT NULL, seen REAL NOT NULL, sid TEXT, begun REAL NOT NULL DEFAULT 0
+    ends REAL NOT NULL, seen REAL NOT NULL, sid TEXT, begun REAL NOT NULL DEFAULT 0, sub TEXT
 );
 CREATE TABLE IF NOT EXISTS logins (key TEXT PRIMARY KEY, ends REAL NOT NULL);
 CREATE TABLE IF NOT EXISTS asked (
@@ -33,7 +33,7 @@ CREATE TABLE IF NOT EXISTS asked (
 );
 """
 
-_Row = tuple[str, str, str, str, float, float, str | None, float]
+_Row = tuple[str, str, str, str, float, float, str | None, float, str | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +48,8 @@ class Session:
     sid: str | None = None
     """What the provider calls its own session, by which it may say that it has ended."""
     begun: float = 0.0
+    sub: str | None = None
+    """What the provider calls the person in what it says of them, where that is not `subject`."""
 
     @property
     def owner(self) -> str:
@@ -77,11 +79,13 @@ class Sessions:
         row = self._database.execute("DELETE FROM logins WHERE key = ? RETURNING ends", (digest(cookie),)).fetchone()
         return row is not None and row[0] > self._clock()
 
-    def begin(self, issuer: str, subject: str, name: str, sid: str | None = None) -> tuple[str, Session]:
+    def begin(
+        self, issuer: str, subject: str, name: str, *, sid: str | None = None, sub: str | None = None
+    ) -> tuple[str, Session]:
         """A new session and its cookie: always a new one, whatever the browser held before the login."""
         cookie, now = secrets.token_urlsafe(32), self._clock()
-        row = (digest(cookie), issuer, subject, name, now + LONGEST, now, sid, now)
-        self._database.execute("INSERT INTO sessions VALUES (?, ?, ?, ?, ?, ?, ?, ?)", row)
+        row = (digest(cookie), issuer, subject, name, now + LONGEST, now, sid, now, sub)
+        self._database.execute("INSERT INTO sessions VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", row)
         return cookie, self._session(row)
 
     def find(self, cookie: str | None) -> Session | None:
@@ -174,7 +178,7 @@ class Sessions:
     def _add_columns(self) -> None:
         """To a file from before sessions had them."""
         known = {row[1] for row in self._database.execute("PRAGMA table_info(sessions)")}
-        for name, kind in (("sid", "TEXT"), ("begun", "REAL NOT NULL DEFAULT 0")):
+        for name, kind in (("sid", "TEXT"), ("begun", "REAL NOT NULL DEFAULT 0"), ("sub", "TEXT")):
             if name not in known:
                 self._database.execute(f"ALTER TABLE sessions ADD COLUMN {name} {kind}")
 
@@ -183,7 +187,7 @@ class Sessions:
         return row[4] <= now or row[5] + IDLE <= now
 
     def _session(self, row: _Row) -> Session:
-        return Session(*row[:4], csrf=self._csrf(row[0]), sid=row[6], begun=row[7])
+        return Session(*row[:4], csrf=self._csrf(row[0]), sid=row[6], begun=row[7], sub=row[8])
 
     def _csrf(self, key: str) -> str:
         return hmac.new(self._secret, f"csrf|{key}".encode(), hashlib.sha256).hexdigest()
