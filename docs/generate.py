@@ -10,6 +10,7 @@ from pathlib import Path
 import typer
 from typer.core import TyperCommand, TyperGroup
 
+from docs.policy_page import policy_reference, policy_schema_text
 from docs.profile_page import profile_reference
 from docs.settings_page import settings_reference, settings_schema
 from stead.demo.cli.app import app
@@ -36,6 +37,8 @@ def pages() -> dict[Path, str]:
         DOCS / "trail.svg": as_svg(trail, NAMES),
         DOCS / "reference" / "cli.md": command_reference(),
         DOCS / "reference" / "settings.md": settings_reference(),
+        DOCS / "reference" / "policy.md": policy_reference(),
+        DOCS / "reference" / "policy.schema.json": policy_schema_text(),
         DOCS / "reference" / "conformance.md": profile_reference(),
         DOCS / "explanation" / "trail.md": _trail_page(trail),
         SCHEMA: settings_schema(),

@@ -59,6 +59,15 @@ def policy_test(
     raise typer.Exit(policy.test([Path(file) for file in files], json=json))
 
 
+@policy_app.command("schema")
+def policy_schema_of_files() -> None:
+    """Print the JSON Schema of a policy file, for an editor."""
+    from stead.demo.cli.output import emit
+    from stead.identity.policy.schema import policy_schema
+
+    emit(policy_schema())
+
+
 @policy_app.command("serve")
 def policy_serve(
     file: Annotated[str, typer.Argument(metavar="FILE", help="The policy.")],

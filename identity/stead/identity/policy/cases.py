@@ -5,12 +5,14 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, Literal
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from stead.identity.confirmation import Confirmation
 from stead.identity.errors import ConfigurationError
+from stead.identity.policy.documents import documents
 from stead.identity.policy.explaining import SILENT, Question, explain, strongest
-from stead.identity.policy.rules import Outcome, Rule, read_rules
+from stead.identity.policy.reading import read_rules
+from stead.identity.policy.rules import Outcome, Rule
 from stead.identity.types import Json
 from stead.identity.values import Actor, Grant, Principal, Provenance
 
@@ -19,19 +21,20 @@ NOON = 1_800_000_000.0
 
 
 class Asker(BaseModel):
-    """Whoever asks, as a case writes them down. `chain` are the actors, the current one first."""
+    """Whoever asks, as a case writes them down. `chain` are the actors, the current one first; `bound` to a key."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    sub: str
-    iss: str = "https://idp.example"
-    grant: Grant = Grant.OBO
-    scopes: tuple[str, ...] = ()
-    roles: tuple[str, ...] = ()
-    chain: tuple[str, ...] = ()
-    chain_from: Provenance = "token"
-    client_id: str = "client"
-    claims: Mapping[str, Any] = {}
+    sub: str = Field(description="Who it is.")
+    iss: str = Field("https://idp.example", description="By which issuer.")
+    grant: Grant = Field(Grant.OBO, description="By what right.")
+    scopes: tuple[str, ...] = Field((), description="The scopes of the token.")
+    roles: tuple[str, ...] = Field((), description="The roles of the token.")
+    chain: tuple[str, ...] = Field((), description="The actors, the current one first.")
+    chain_from: Provenance = Field("token", description="How the chain is known.")
+    bound: bool = Field(False, description="Whether the token is bound to a key.")
+    client_id: str = Field("client", description="To which client the token was issued.")
+    claims: Mapping[str, Any] = Field({}, description="Other claims: groups, acr, auth_time, risk and so on.")
 
     def principal(self) -> Principal:
         """The principal that conditions see."""
@@ -49,6 +52,7 @@ class Asker(BaseModel):
             grant=self.grant,
             actor=actor,
             chain_from=self.chain_from,
+            confirmation=Confirmation("asserted", "") if self.bound else None,
             claims=MappingProxyType({**self.claims, "roles": list(self.roles)}),
         )
 
@@ -58,21 +62,23 @@ class Case(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    name: str
-    principal: Asker
-    resource: str
-    action: str = "SendMessage"
-    input: Mapping[str, Any] = {}
-    now: float = NOON
-    outcome: Outcome | Literal["silent"]
-    rule: str | None = None
+    name: str = Field(description="What it shows, as a sentence.")
+    principal: Asker = Field(description="Who asks.")
+    resource: str = Field(description="The skill or tool.")
+    action: str = Field("SendMessage", description="The protocol's method, such as tools/call.")
+    input: Mapping[str, Any] = Field({}, description="The arguments.")
+    now: float = Field(NOON, strict=True, description="When, as Unix time.")
+    outcome: Outcome | Literal["silent"] = Field(description="What the rules must say; silent: none applies.")
+    rule: str | None = Field(None, description="The rule that must bring it.")
 
     def question(self) -> Question:
         """What is asked."""
         return Question(self.principal.principal(), self.resource, self.action, self.input, self.now)
 
 
-class _Tests(BaseModel):
+class Tests(BaseModel):
+    """The second document of a policy file: questions, and the answers they must get."""
+
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     tests: tuple[Case, ...] = Field(min_length=1)
@@ -103,12 +109,11 @@ class Tried:
 
 def read_cases(text: str) -> tuple[list[Rule], tuple[Case, ...]]:
     """The rules of a policy file, and the cases of its second document, if it has one. Raises `ConfigurationError`."""
-    rules = read_rules(text)
-    documents = list(yaml.safe_load_all(text))
-    if len(documents) < 2:
+    rules, (_, tests) = read_rules(text), documents(text)
+    if tests is None:
         return rules, ()
     try:
-        return rules, _Tests.model_validate(documents[1]).tests
+        return rules, Tests.model_validate(tests).tests
     except ValidationError as invalid:
         first = invalid.errors(include_input=False, include_url=False)[0]
         place = ".".join(str(part) for part in first["loc"])

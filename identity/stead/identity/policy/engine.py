@@ -10,7 +10,8 @@ from typing import Any
 from stead.identity.policy.conditions import Condition, Vocabulary, compile_condition, context_of
 from stead.identity.policy.decision import Decision
 from stead.identity.policy.names import check_names
-from stead.identity.policy.rules import ANY, Outcome, Rule, read_rules
+from stead.identity.policy.reading import read_rules
+from stead.identity.policy.rules import ANY, Outcome, Rule
 from stead.identity.types import Json
 from stead.identity.values import Grant, Principal
 

@@ -6,7 +6,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from stead.identity.errors import ConfigurationError
-from stead.identity.policy.rules import Rule, read_rules
+from stead.identity.policy.reading import read_rules
+from stead.identity.policy.rules import Rule
 
 
 def read_file(path: Path, source: str = "") -> list[Rule]:

@@ -12,9 +12,14 @@ def check_names(
     """Raises `ConfigurationError` for the first name that is not known, with the nearest one that is."""
     for name in names:
         if name not in known:
-            raise ConfigurationError(
-                f"Rule {rule} names an unknown {what}: {name}.", hint=nearest(name, known, otherwise)
-            )
+            raise unknown_name(what, name, known, rule, otherwise)
+
+
+def unknown_name(
+    what: str, name: str, known: Collection[str], rule: str, otherwise: str | None = None
+) -> ConfigurationError:
+    """The mistake of naming what there is none of."""
+    return ConfigurationError(f"Rule {rule} names an unknown {what}: {name}.", hint=nearest(name, known, otherwise))
 
 
 def nearest(name: str, known: Collection[str], otherwise: str | None = None) -> str:
