@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Iterator, Mapping
 
 import httpx
 import pytest
+from playwright.async_api import expect
 
 from stead.demo.cli.ask import ask_as
 from stead.demo.cli.session import Session, signed_in
@@ -22,7 +23,9 @@ from stead.identity.settings import Settings
 from stead.identity.values import AccessToken, Grant
 from stead.identity.workload import Workload
 from stead.identity.workload_settings import TlsSettings
+from tests.chromium import chromium
 from tests.journeys.finport import FinPort, start_network, stop_network
+from tests.journeys.visit import visit
 from tests.server.certificates import thumbprint_of
 
 PORTFOLIO = "Show my portfolio"
@@ -133,8 +136,34 @@ async def test_a_services_key_alone_opens_nothing_at_the_provider(secured: FinPo
 async def test_every_session_cookie_is_secure(secured: FinPort, alice: Session) -> None:
     await alice.browser.visit(f"{secured.urls['web']}/login")
     jar = list(alice.http.cookies.jar)
-    assert {secured.urls["web"].split("/")[2].split(":")[0]} <= {cookie.domain for cookie in jar}
+    assert {"__Host-finport", "__Host-corporate-issuer-session"} <= {cookie.name for cookie in jar}
     assert all(cookie.secure for cookie in jar), jar
+    page = await alice.browser.visit(secured.urls["web"])
+    csrf = page.html.partition('name="csrf" content="')[2].partition('"')[0]
+    own = {"origin": secured.urls["web"]}
+    assert (await alice.http.post(f"{page.url}/logout", data={"csrf": csrf}, headers=own)).status_code == 303
+    assert "__Host-finport" not in alice.http.cookies
+
+
+async def test_a_person_at_a_real_browser_is_asked_for_no_certificate(secured: FinPort) -> None:
+    async with chromium() as browser, visit(browser, secured, "alice", ignore_https_errors=True) as person:
+        turn = await person.ask(PORTFOLIO)
+        await expect(turn.get_by_test_id("holdings-total")).to_have_text("47\u202f396.47")
+        assert all(cookie.get("secure") for cookie in await person.context.cookies())
+
+
+async def test_no_document_of_the_network_leads_to_plain_http(secured: FinPort) -> None:
+    network = secured.home.network
+    known = ("oauth-protected-resource", "agent-card.json", "openid-configuration", "authzen-configuration")
+    read = []
+    async with httpx.AsyncClient(trust_env=False, verify=Settings.load(secured.home).believed()) as http:
+        for _, url in addresses(network):
+            answers = [await http.get(f"{url}/.well-known/{name}") for name in known]
+            read += [answer.text for answer in answers if answer.status_code == 200]
+    assert len(read) >= len(SERVICES)
+    for document in read:
+        assert "https://127." in document
+        assert "http://127." not in document
 
 
 async def ask_at_the_web(secured: FinPort, alice: Session, path: str) -> None:

@@ -8,11 +8,9 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from stead.demo.web.pages import Person, render
 from stead.demo.web.protection import bounded_body, check_csrf
 from stead.demo.web.session import LONGEST
-from stead.demo.web.site import COOKIE, Site
+from stead.demo.web.site import Site
 from stead.demo.web.typeset import host
 from stead.identity.errors import IdentityError
-
-LOGIN_COOKIE = "finport-login"
 
 
 class Doors:
@@ -23,7 +21,7 @@ class Doors:
 
     async def home(self, request: Request) -> Response:
         """The page of whoever is signed in, else the landing page."""
-        session = self._site.sessions.find(request.cookies.get(COOKIE))
+        session = self._site.sessions.find(request.cookies.get(self._site.cookie))
         if session is None:
             return self._landing(_message(request), anew="signed-out" in request.query_params)
         cheats = self._site.cheating.offered
@@ -36,12 +34,12 @@ class Doors:
         except IdentityError as error:
             return self._landing(_sentence(error), status=error.status)
         answer = RedirectResponse(url, 303)
-        self._set(answer, LOGIN_COOKIE, cookie, path="/callback")
+        self._set(answer, self._site.login_cookie, cookie, path="/callback")
         return answer
 
     async def callback(self, request: Request) -> Response:
         """Back from the provider."""
-        cookie = request.cookies.get(LOGIN_COOKIE)
+        cookie = request.cookies.get(self._site.login_cookie)
         answer: Response
         try:
             opened, _ = await self._site.login.finish(cookie, request.query_params.multi_items())
@@ -50,29 +48,29 @@ class Doors:
         else:
             await self._end_former(request)
             answer = RedirectResponse("/", 303)
-            self._set(answer, COOKIE, opened, max_age=int(LONGEST))
-        answer.delete_cookie(LOGIN_COOKIE, path="/callback", httponly=True, samesite="lax")
+            self._set(answer, self._site.cookie, opened, max_age=int(LONGEST))
+        self._unset(answer, self._site.login_cookie, path="/callback")
         return answer
 
     async def sign_out(self, request: Request) -> Response:
         """Ends the session."""
-        session = self._site.sessions.find(request.cookies.get(COOKIE))
+        session = self._site.sessions.find(request.cookies.get(self._site.cookie))
         if session is not None:
             check_csrf(session, await _form_field(request, "csrf"))
             await self._site.sign_out(session)
         answer = RedirectResponse("/?signed-out", 303)
-        answer.delete_cookie(COOKIE, httponly=True, samesite="lax")
+        self._unset(answer, self._site.cookie)
         return answer
 
     def _not_signed_in(self, request: Request, error: IdentityError) -> Response:
         """A second tab's sign-in fails where the first one's did not: whoever is signed in goes to their page."""
-        if self._site.sessions.find(request.cookies.get(COOKIE)) is not None:
+        if self._site.sessions.find(request.cookies.get(self._site.cookie)) is not None:
             return RedirectResponse("/", 303)
         return self._landing(_sentence(error), status=error.status)
 
     async def _end_former(self, request: Request) -> None:
         """The session that this browser had before is not left behind when somebody signs in anew."""
-        former = self._site.sessions.find(request.cookies.get(COOKIE))
+        former = self._site.sessions.find(request.cookies.get(self._site.cookie))
         if former is not None:
             await self._site.sign_out(former)
 
@@ -89,8 +87,11 @@ class Doors:
         return HTMLResponse(page, status)
 
     def _set(self, answer: Response, name: str, value: str, *, path: str = "/", max_age: int | None = None) -> None:
-        secure = self._site.workload.url.startswith("https:")
+        secure = self._site.secure
         answer.set_cookie(name, value, path=path, max_age=max_age, httponly=True, samesite="lax", secure=secure)
+
+    def _unset(self, answer: Response, name: str, *, path: str = "/") -> None:
+        answer.delete_cookie(name, path=path, httponly=True, samesite="lax", secure=self._site.secure)
 
 
 async def _form_field(request: Request, name: str) -> str | None:

@@ -46,6 +46,21 @@ class Site:
         self._directory = Directory()
         self._directory_read = 0.0
 
+    @property
+    def secure(self) -> bool:
+        """Whether cookies can be for TLS alone."""
+        return self.workload.url.startswith("https:")
+
+    @property
+    def cookie(self) -> str:
+        """The session's, which no other host and no plain HTTP can plant (RFC 6265bis s4.1.3)."""
+        return f"__Host-{COOKIE}" if self.secure else COOKIE
+
+    @property
+    def login_cookie(self) -> str:
+        """That of a sign-in under way, for one path."""
+        return f"__Secure-{COOKIE}-login" if self.secure else f"{COOKIE}-login"
+
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         """Follows what was under way, and sweeps out what is over."""

@@ -13,7 +13,7 @@ from starlette.responses import JSONResponse, Response
 from stead.demo.web.pages import Person, participants, person_json, render
 from stead.demo.web.protection import body_json
 from stead.demo.web.session import Session
-from stead.demo.web.site import COOKIE, Site
+from stead.demo.web.site import Site
 from stead.demo.web.turns import read_turn
 from stead.identity.errors import IdentityError, InvalidRequest, InvalidToken
 from stead.identity.types import Json
@@ -158,7 +158,7 @@ class Views:
         return await self._site.following.told(session, await self._site.broker.task(session, task))
 
     def _session(self, request: Request) -> Session:
-        session = self._site.sessions.find(request.cookies.get(COOKIE))
+        session = self._site.sessions.find(request.cookies.get(self._site.cookie))
         if session is None:
             raise InvalidToken("You are not signed in, or your session has ended.", hint="Sign in again.")
         return session
