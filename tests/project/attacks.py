@@ -285,6 +285,9 @@ EXCHANGE = {
         "server/test_token_exchange::test_a_revoked_token_and_what_came_from_it_are_not_exchanged",
         "server/test_token_exchange::test_after_logout_nothing_is_exchanged",
     ),
+    "error texts that tell what stands in the token": (
+        "server/test_hostile_exchange::test_no_refusal_quotes_the_token_that_it_refuses",
+    ),
     "requester: not in the audience, public, without the grant": (
         "server/test_token_exchange::test_a_token_that_was_not_sent_to_the_requester_is_refused",
         "server/test_token_exchange::test_the_public_client_exchanges_nothing",

@@ -50,6 +50,33 @@ async def test_the_type_that_is_claimed_is_the_one_that_is_taken(world: World, k
         await refusal(response, "invalid_request")
 
 
+CANARIES = {"sub": "canary-sub", "name": "canary-name", "client_id": "canary-client", "txn": "canary-txn"}
+
+
+@pytest.mark.parametrize(
+    ("changes", "form"),
+    [
+        ({"iss": "http://canary-issuer"}, TARGET),
+        ({"aud": "http://canary-audience"}, TARGET),
+        ({"exp": 1}, TARGET),
+        ({"jti": "canary-jti"}, TARGET),
+        ({"act": {"sub": "canary-actor"}}, [("resource", HOLDINGS), ("scope", "holdings:read")]),
+        ({"cnf": {"jkt": "canary"}}, TARGET),
+        ({}, [*TARGET, ("actor_token", "canary-actor-token")]),
+        ({}, [("resource", PORTFOLIO), ("scope", "broker:ask")]),
+        ({}, [("subject_token_type", "canary-type"), *TARGET]),
+    ],
+)
+async def test_no_refusal_quotes_the_token_that_it_refuses(world: World, changes: Any, form: Any) -> None:
+    """Who may not have the person's token may not learn from an error what stands in it."""
+    known = (await world.login())["access_token"]
+    token = forged(world, **{**CANARIES, **changes}) if changes else recorded(world, known, name="canary-name")
+    response = await world.broker.exchange(token, *form)
+    assert response.status_code == 400, response.text
+    assert "canary" not in response.text
+    assert not any(part in response.text for part in token.split("."))
+
+
 async def test_a_token_that_one_obtained_by_exchange_is_not_one_s_to_exchange(world: World) -> None:
     """The broker's token for Portfolio is Portfolio's: going on with it would leave Portfolio out of the chain."""
     subject = (await world.login())["access_token"]
