@@ -307,6 +307,43 @@ async def test_a_question_that_is_none_is_refused_in_words(path: str, body: Json
     assert (answer.status_code, answer.json()["error"]) == (400, "invalid_request")
 
 
+class Told:
+    """A policy that allows everything, and remembers who was asked about."""
+
+    def __init__(self) -> None:
+        self.principals: list[Principal] = []
+
+    def decide(self, principal: Principal, *_: Any) -> Decision:
+        self.principals.append(principal)
+        return Decision(Outcome.ALLOW, "all")
+
+
+async def test_a_batch_that_asks_much_about_one_subject_reads_it_once() -> None:
+    """Reading claims costs more than deciding: five hundred times it would keep everybody else waiting."""
+    told = Told()
+    point = Point(EdgeGuard(decision_service(told, POINT, lambda: NOW)))
+    properties = {"roles": ["payer"], "claims": {f"c{number}": "x" * 20 for number in range(400)}}
+    other = {"subject": {"type": "user", "id": "bob"}}
+    body = changed(subject={"type": "user", "id": "alice", "properties": properties}, evaluations=[{}] * 499 + [other])
+    answer = await point.http.post(f"{POINT}{EVALUATIONS}", json=body)
+    assert len(answer.json()["evaluations"]) == 500
+    assert {id(one) for one in told.principals[:499]} == {id(told.principals[0])}
+    assert told.principals[-1].subject == "bob"
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        (EVALUATION, {"subject": {"type": "user", "id": "a", "properties": {"claims": {"c": "x" * 20_000}}}}),
+        (EVALUATION, {"subject": {"type": "user", "id": "a", "properties": {"c": ["x"] * 20_000}}}),
+        (EVALUATIONS, {"context": {"input": {"c": "x" * 20_000}}, "evaluations": [{}] * 100}),
+    ],
+)
+async def test_a_question_that_would_keep_the_others_waiting_is_refused(path: str, body: Json) -> None:
+    answer = await stead_point(RULES).http.post(f"{POINT}{path}", json=changed(**body))
+    assert (answer.status_code, answer.json()["error"]) == (400, "invalid_request")
+
+
 async def test_a_caller_does_not_choose_the_time() -> None:
     late = '- {id: late, resource: transfer.send, outcome: allow, when: "now > 1900000000"}'
     body = changed(context={"now": 1_950_000_000, "input": {}})

@@ -4,9 +4,10 @@ What it says of the subject is believed: whoever may ask at all has verified it.
 subject of a kind that nobody knows is none.
 """
 
+import json
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -17,6 +18,9 @@ from stead.identity.policy.decision import Decides, Decision
 from stead.identity.policy.explaining import Question
 from stead.identity.types import Json
 from stead.identity.values import MAX_ACTORS, Actor, Grant, Principal, Provenance
+
+MAX_SUBJECT = 16_384
+"""Characters of a subject as JSON: what is known of anybody stood in a token of half that length."""
 
 _Text = Annotated[str, Field(min_length=1, max_length=300)]
 _Names = Annotated[tuple[str, ...], Field(max_length=200)]
@@ -63,21 +67,49 @@ class _Context(_Value):
 
 
 class _Evaluation(_Value):
-    subject: _Subject
     action: _Action
     resource: _Resource
     context: _Context = _Context()
 
 
-def read_question(document: Json, now: float) -> Question:
-    """The question. The time is ours: whoever asks does not choose it. Raises `InvalidRequest`."""
+class Questions:
+    """Reads the questions of one request. A subject that many of them share is read, and known to policy, once.
+
+    The time is ours: whoever asks does not choose it.
+    """
+
+    def __init__(self, now: float) -> None:
+        self._now = now
+        self._subjects: dict[int, Principal] = {}
+
+    def read(self, document: Json) -> Question:
+        """The question. Raises `InvalidRequest`."""
+        principal = self._principal(document.get("subject"))
+        asked = _valid(_Evaluation, document)
+        return Question(principal, asked.resource.id, asked.action.name, asked.context.input, self._now)
+
+    def _principal(self, subject: Any) -> Principal:
+        # By identity: the request holds it for as long as its questions are read.
+        known = self._subjects.get(id(subject))
+        if known is None:
+            known = _principal(_valid(_Subject, subject, "subject."))
+            if len(json.dumps(subject)) > MAX_SUBJECT:
+                raise InvalidRequest(f"The subject is longer than {MAX_SUBJECT} characters.")
+            self._subjects[id(subject)] = known
+        return known
+
+
+V = TypeVar("V", bound=_Value)
+
+
+def _valid(kind: type[V], document: Any, within: str = "") -> V:
     try:
-        asked = _Evaluation.model_validate(document)
+        return kind.model_validate(document)
     except ValidationError as invalid:
-        where = ".".join(str(part) for part in invalid.errors(include_input=False, include_url=False)[0]["loc"])
+        where = within + ".".join(
+            str(part) for part in invalid.errors(include_input=False, include_url=False)[0]["loc"]
+        )
         raise InvalidRequest(f"The question is not acceptable at {where[:100] or 'the top'}.") from None
-    principal = _principal(asked.subject)
-    return Question(principal, asked.resource.id, asked.action.name, asked.context.input, now)
 
 
 def answer(policy: Decides, question: Question) -> Json:

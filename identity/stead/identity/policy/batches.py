@@ -3,6 +3,7 @@
 Knows nothing of what is asked, and of an answer only its `decision`.
 """
 
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -11,6 +12,8 @@ from stead.identity.errors import InvalidRequest
 from stead.identity.types import Json
 
 MAX_QUESTIONS = 500
+MAX_SHARED = 1_048_576
+"""Characters of a context that questions have in common, counted once for each: for each it is looked at anew."""
 MEMBERS = ("subject", "action", "resource", "context")
 
 _STOPS_AT: Mapping[str, bool | None] = {
@@ -49,6 +52,8 @@ def read_batch(document: Json) -> Batch:
         raise InvalidRequest("The evaluations are not a list of objects.")
     if len(entries) > MAX_QUESTIONS:
         raise InvalidRequest(f"More than {MAX_QUESTIONS} questions are not answered at once.")
+    if len(entries) * len(json.dumps(defaults.get("context"))) > MAX_SHARED:
+        raise InvalidRequest("The questions have too long a context in common.", hint="Ask fewer at once.")
     if not entries:
         return Batch((defaults,), is_single=True)
     return Batch(tuple({**defaults, **entry} for entry in entries), _stops_at(document.get("options")))

@@ -12,7 +12,7 @@ from stead.identity.errors import InvalidRequest
 from stead.identity.flows.authzen import EVALUATION, EVALUATIONS, WELL_KNOWN
 from stead.identity.ingress import Operation
 from stead.identity.policy import authzen
-from stead.identity.policy.asked import answer, read_question
+from stead.identity.policy.asked import Questions, answer
 from stead.identity.policy.batches import MEMBERS, Batch, read_batch
 from stead.identity.policy.decision import Decides
 from stead.identity.policy.engine import Policy
@@ -34,7 +34,8 @@ def decision_service(policy: Decides, url: str, clock: Callable[[], float] = tim
     def reply(request: Request, read: Callable[[Json], Batch]) -> Response:
         try:
             batch = read(request.scope["state"]["stead.json"])
-            body = batch.answered(lambda document: answer(policy, read_question(document, clock())))
+            questions = Questions(clock())
+            body = batch.answered(lambda document: answer(policy, questions.read(document)))
         except InvalidRequest as error:
             return JSONResponse(error.as_json(), error.status, _same_request(request))
         return JSONResponse(body, headers={"cache-control": "no-store", **_same_request(request)})
