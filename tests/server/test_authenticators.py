@@ -8,8 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from stead.demo.network.addresses import network_of
+from stead.demo.network.providers import corporate_seed
 from stead.identity.home import Home
-from stead.identity.samples import ALICE, CAROL, authenticator
+from stead.identity.samples import ALICE, CAROL, PERSONS, authenticator
 from stead.identity.server import Seed, SeedPerson, ServerSettings, seed
 from stead.identity.server.authenticators import spend_code, unspent_code
 from stead.identity.server.browser import current_session
@@ -126,6 +128,14 @@ def test_sample_secrets_are_the_same_in_one_state_directory_and_others_elsewhere
     assert len(set(made)) == 4
     assert authenticator(ALICE, Home(tmp_path / "here")) == made[0]
     assert {len(secret) for secret in made} == {20}
+
+
+def test_every_sample_person_of_finport_has_an_authenticator_of_their_own(tmp_path: Path) -> None:
+    home = Home(tmp_path / "home")
+    network = network_of(home)
+    persons = corporate_seed(home, network, network.corporate_idp).persons
+    assert {one.authenticator for one in persons} == {authenticator(one, home) for one in PERSONS}
+    assert len(persons) == len({one.authenticator for one in persons}) == len(PERSONS)
 
 
 def test_a_database_of_an_earlier_release_is_brought_up_to_date_and_its_sessions_go_on(

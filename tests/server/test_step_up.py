@@ -94,9 +94,19 @@ async def test_a_raised_session_is_asked_for_nothing_more(world: World) -> None:
     login = Login()
     async with world.browser() as browser:
         await browser.submit(await signed_in(world, browser, ALICE, ACR_MFA), code=shown(world.issuer, ALICE))
-        for acr_values in (ACR_MFA, ACR_PASSWORD, None):
+        for acr_values in (ACR_MFA, f"{ACR_PASSWORD} {ACR_MFA}", None):
             got = await tokens(world, login, await asked(world, browser, login, acr_values, prompt="none"))
             assert strength(got["access_token"]) == RAISED
+
+
+async def test_whoever_asked_for_a_password_is_told_of_that_however_surely_the_person_is_known(world: World) -> None:
+    login, stronger = Login(), Login()
+    async with world.browser() as browser:
+        await browser.submit(await signed_in(world, browser, ALICE, ACR_MFA), code=shown(world.issuer, ALICE))
+        got = await tokens(world, login, await asked(world, browser, login, ACR_PASSWORD, prompt="none"))
+        after = await tokens(world, stronger, await asked(world, browser, stronger, prompt="none"))
+    assert strength(got["id_token"]) == {**RAISED, "acr": ACR_PASSWORD}
+    assert strength(after["id_token"]) == RAISED
 
 
 @pytest.mark.parametrize("acr_values", [f"{ACR_MFA} {ACR_PASSWORD}", f"urn:elsewhere:gold {ACR_PASSWORD}"])

@@ -28,3 +28,11 @@ def wished(acr_values: str | None) -> tuple[str, ...]:
 def suffices(acr: str, wish: tuple[str, ...]) -> bool:
     """Whether a sign-in of that class is as strong as the weakest one wished for."""
     return not wish or (acr in CLASSES and CLASSES.index(acr) >= min(map(CLASSES.index, wish)))
+
+
+def answered(acr: str, wish: tuple[str, ...]) -> str:
+    """The class that a sign-in which suffices is said to be of: its own, or the strongest wished for that it satisfies.
+
+    Who asked for a password looks for that class, and would take a stronger one for a refusal.
+    """
+    return acr if not wish or acr in wish else [one for one in wish if suffices(acr, (one,))][-1]

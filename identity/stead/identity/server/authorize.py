@@ -1,7 +1,7 @@
 """The authorization endpoint (RFC 6749 s3.1): from a validated request to a login, a consent, a code or an error."""
 
 from stead.identity.server.approvals import Approval, unspent_approval
-from stead.identity.server.assurance import unmet
+from stead.identity.server.assurance import answered, unmet
 from stead.identity.server.authorization import Authorization
 from stead.identity.server.browser import begin, cookie_of, finish, set_cookie
 from stead.identity.server.calls import Call, Parameters, Reply, redirect
@@ -56,7 +56,7 @@ def answer(site: Site, visit: Visit, signed_in: SignedIn, approval: Approval | N
         subject=session.subject,
         sid=session.sid,
         auth_time=session.auth_time,
-        acr=session.acr,
+        acr=answered(session.acr, requested.wish),
         amr=session.amr,
         scopes=requested.scopes,
         resources=requested.resources,
