@@ -270,3 +270,25 @@ async def test_a_parked_task_costs_no_asyncio_task_of_its_watchers(here: Town) -
             await asyncio.sleep(0.02)
     for task in parked:
         await here.rpc("alice", "transfer", "CancelTask", {"id": task["id"]})
+
+
+async def test_a_browser_whose_person_signed_out_at_the_provider_is_asked_who_it_is(here: Town) -> None:
+    """What lies open on a shared desk is of no use there: the agent's own pages hear of the sign-out too."""
+    task, browser = await _parked(here), here.browser("alice")
+    link, network = challenge_of(task)["link"], here.home.network
+
+    async def onward() -> str:
+        return (await browser._client.get(link)).headers["location"].partition("?")[0]
+
+    await browser.visit(link)
+    assert (await onward()).startswith(network.bank_idp)
+    form = (await browser.visit(f"{network.corporate_idp}/logout", decision="none of them")).forms()[0]
+    done = await browser._client.post(
+        f"{network.corporate_idp}/logout",
+        data=form.fields | dict(form.buttons[:1]),
+        headers={"origin": network.corporate_idp},
+    )
+    assert done.status_code < 400
+    async with asyncio.timeout(5):
+        while await onward() != f"{network.corporate_idp}/authorize":
+            await asyncio.sleep(0.1)

@@ -6,7 +6,7 @@ By their feeds, which it follows, and by what any service of the network was tol
 import asyncio
 import logging
 import sqlite3
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -71,6 +71,11 @@ class Hearing:
             return False
         is_named = isinstance(jti, str) and jti in known.tokens
         return is_named or known.covers_login(claims.get("sid"), (claims.get("sub"),), since)
+
+    def ends_session(self, issuer: str, sid: str | None, subjects: Iterable[str | None], begun: float) -> bool:
+        """Whether the issuer said that a session is over that one of our own rests on."""
+        known = self._revoked.get(issuer)
+        return known is not None and known.ends_session(sid, subjects, begun)
 
     def record(self, message: str, ended: Ended, *, until: float) -> bool:
         """Writes down for the whole network what an issuer said in a message, which nobody repeats after `until`.

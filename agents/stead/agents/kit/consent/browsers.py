@@ -6,7 +6,7 @@ A browser is known by one random cookie, of which only the digest is kept; the s
 import hashlib
 import json
 import secrets
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from enum import StrEnum
 
 from sqlalchemy import Boolean, Column, Float, RowMapping, String, Table, delete, select, update
@@ -24,13 +24,16 @@ LIFETIME = 900.0
 
 _REDIRECTS = "redirect"
 
-browsers = Table(
-    "browsers",
+visitors = Table(
+    "visitors",
     metadata,
     Column("digest", String, primary_key=True),
     Column("issuer", String, nullable=False),
     Column("subject", String, nullable=False),
     Column("name", String, nullable=False),
+    Column("sid", String),
+    Column("sub", String),
+    Column("begun", Float, nullable=False),
     Column("expires", Float, nullable=False),
 )
 redirects = Table(
@@ -60,6 +63,10 @@ class Visitor:
     issuer: str
     subject: str
     name: str
+    sid: str | None = None
+    """What the provider calls its session, and (as `sub`) the person, in what it says of their end."""
+    sub: str | None = None
+    begun: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,19 +90,18 @@ class Browsers:
         """Who is signed in with this cookie."""
         if not cookie:
             return None
-        known = select(browsers).where(browsers.c.digest == _digest(cookie), browsers.c.expires > self._clock())
+        known = select(visitors).where(visitors.c.digest == _digest(cookie), visitors.c.expires > self._clock())
         async with self._engine.connect() as connection:
             row = (await connection.execute(known)).mappings().first()
-        return None if row is None else Visitor(row["issuer"], row["subject"], row["name"])
+        return None if row is None else Visitor(**{name: row[name] for name in Visitor.__dataclass_fields__})
 
     async def sign_in(self, visitor: Visitor) -> str:
         """A new cookie for who just signed in: never one that was there before."""
         cookie, now = secrets.token_urlsafe(32), self._clock()
-        row: Json = {"digest": _digest(cookie), "expires": now + LIFETIME}
-        row |= {"issuer": visitor.issuer, "subject": visitor.subject, "name": visitor.name}
+        row: Json = {"digest": _digest(cookie), "expires": now + LIFETIME, **asdict(visitor), "begun": now}
         async with self._engine.begin() as connection:
-            await connection.execute(delete(browsers).where(browsers.c.expires <= now))
-            await connection.execute(insert(browsers).values(row))
+            await connection.execute(delete(visitors).where(visitors.c.expires <= now))
+            await connection.execute(insert(visitors).values(row))
         return cookie
 
     async def send(self, cookie: str, purpose: Purpose, challenge: str, request: AuthorizationRequest) -> None:

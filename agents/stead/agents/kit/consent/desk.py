@@ -88,7 +88,7 @@ class Desk:
         question = await self._parking.storage.challenges.get(challenge)
         if question is None:
             return Shown(words.UNKNOWN)
-        visitor = await self._browsers.visitor(cookie)
+        visitor = await self._present(cookie)
         if visitor is None or cookie is None or not _is_subject(visitor, question):
             # Somebody else may have signed in since: who it is now is asked anew, and told at the return.
             return await self._to_sign_in(question, cookie or new_cookie())
@@ -119,6 +119,15 @@ class Desk:
         return _CLOSED.get(question.state)
 
     # ---- who is it?
+
+    async def _present(self, cookie: str | None) -> Visitor | None:
+        """Who is signed in with this cookie, unless their provider said since that they signed out."""
+        visitor = await self._browsers.visitor(cookie)
+        if visitor is None or self._workload.hearing.ends_session(
+            visitor.issuer, visitor.sid, (visitor.subject, visitor.sub), visitor.begun
+        ):
+            return None
+        return visitor
 
     async def _to_sign_in(self, question: Question, cookie: str, purpose: Purpose = Purpose.RECOGNIZE) -> Outcome:
         workload = self._workload
@@ -164,7 +173,8 @@ class Desk:
         subject = claims.get(described.subject)
         if not isinstance(subject, str) or not subject:
             raise InvalidToken("The provider did not say who signed in.")
-        return Visitor(request.issuer, subject, str(claims.get("name", subject)))
+        sid, sub = (claims[name] if isinstance(claims.get(name), str) else None for name in ("sid", "sub"))
+        return Visitor(request.issuer, subject, str(claims.get("name", subject)), sid, sub)
 
     # ---- do they agree?
 
@@ -199,7 +209,7 @@ class Desk:
     async def _answered(
         self, question: Question, request: AuthorizationRequest, pairs: list[tuple[str, str]], cookie: str
     ) -> Page:
-        visitor = await self._browsers.visitor(cookie)
+        visitor = await self._present(cookie)
         if visitor is None or not _is_subject(visitor, question):
             return words.FOREIGN
         closed = self._closed(question)
