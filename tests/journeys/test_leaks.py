@@ -87,7 +87,7 @@ async def left(tmp_path_factory: pytest.TempPathFactory) -> Left:
     try:
         await played(finport, seen)
         seen.alive, seen.ended = folder / "alive", finport.home.path
-        shutil.copytree(finport.home.path, seen.alive)
+        await copied_in_the_middle_of_a_task(finport, seen)
     finally:
         finport.launcher.send_signal(signal.SIGINT)
         out, err = finport.launcher.communicate(timeout=30)
@@ -149,6 +149,26 @@ async def declined(alice: Session) -> None:
     async with waiting(alice) as (broker, task, challenge):
         await broker.decline(task, challenge["id"])
         assert await ended(broker, task) == TaskState.TASK_STATE_REJECTED
+
+
+async def copied_in_the_middle_of_a_task(finport: FinPort, left: Left) -> None:
+    """Keeps the files as they are while a task waits for its person, and then lets it end."""
+    async with recorded(finport, left, "alice") as alice, waiting(alice) as (broker, task, challenge):
+        shutil.copytree(finport.home.path, left.alive)
+        await broker.decline(task, challenge["id"])
+        await ended(broker, task)
+    async with asyncio.timeout(30):
+        while any(entries(finport.home).values()):
+            await asyncio.sleep(0.1)
+
+
+def entries(home: Home) -> dict[str, int]:
+    """How many secrets each vault of a network holds."""
+    counted = {}
+    for name in vaults.names(home):
+        with closing(sqlite3.connect(home.database(name))) as database:
+            counted[name] = int(database.execute("SELECT count(*) FROM entries").fetchone()[0])
+    return counted
 
 
 async def restarted(finport: FinPort, alice: Session) -> None:
@@ -303,7 +323,9 @@ async def web(finport: FinPort, left: Left, task: str) -> None:
         for cheat in ("audience", "nobody", "altered", "unsigned", "widen", "approval"):
             assert (await alice.http.post(f"{url}/cheats/{cheat}", json={}, headers=own)).status_code == 200, cheat
         left.said["events of the web"] = await streamed(alice.http, f"{url}/events")
-        await alice.http.post(f"{url}/logout", headers=own)
+        form = {"csrf": own["x-csrf-token"]}
+        over = await alice.http.post(f"{url}/logout", data=form, headers={"origin": url}, follow_redirects=False)
+        assert over.status_code == 303
 
 
 async def streamed(http: httpx.AsyncClient, url: str) -> bytes:
@@ -338,8 +360,18 @@ async def test_no_database_of_a_network_in_the_middle_of_a_task_holds_a_plain_ke
     databases = b"".join(path.read_bytes() for path in home.folder("data").iterdir())
     data_keys = [key for name in vaults.names(home) for key in _data_keys(home, name)]
     wrapping = [path.read_bytes() for path in home.folder("secrets").iterdir()]
-    assert len(data_keys) > len(vaults.names(home)) >= 3, "a task was waiting: there is more than each naming key"
+    assert len(data_keys) >= 5, "a task was waiting: there is more than the naming keys of broker, web and agent"
     assert not any(key in databases or key.hex().encode() in databases for key in (*data_keys, *wrapping))
+
+
+async def test_every_secret_is_gone_at_the_end_of_its_task_or_session(left: Left) -> None:
+    """Whatever way a task ended: done, declined, refused, through a restart of broker and agent."""
+    alive = entries(Home(left.alive))
+    assert alive["broker-vault"] >= 1
+    assert alive["transfer-agent-vault"] >= 1
+    after = entries(Home(left.ended))
+    assert after == dict.fromkeys(after, 0)
+    assert {"broker-vault", "transfer-agent-vault", "web-vault"} <= after.keys()
 
 
 def _data_keys(home: Home, name: str) -> Iterator[bytes]:
