@@ -235,7 +235,11 @@ class Desk:
         """Keeps the code before it is spent, so that a crash in between loses at most one answer, and no money."""
         await self._codes.keep(question, request, code)
         challenge = question.challenge.id
-        if not await self._parking.storage.challenges.move(challenge, Answered.OPEN, Answered.REDEEMING):
+        challenges = self._parking.storage.challenges
+        if not await challenges.move(challenge, Answered.OPEN, Answered.REDEEMING):
+            now = await challenges.get(challenge)
+            if now is None or now.state is not Answered.REDEEMING:  # its task forgot its secrets before this one came
+                await self._codes.forget(question)
             return words.FOREIGN
         return await self._redeemed(question, visitor)
 
