@@ -122,7 +122,7 @@ def _routes(workload: Workload, office: Office, methods: Methods) -> list[Any]:
 
 
 def _engine(workload: Workload) -> AsyncEngine:
-    engine = create_async_engine(f"sqlite+aiosqlite:///{workload.home.database(NAME)}")
+    engine = create_async_engine(f"sqlite+aiosqlite:///{workload.home.database(NAME)}", hide_parameters=True)
 
     @event.listens_for(engine.sync_engine, "connect")
     def prepare(connection: Any, _: Any) -> None:

@@ -46,7 +46,7 @@ async def opened(home: Home, name: str, keys: VaultSettings) -> AsyncGenerator[S
 
 def sqlite(path: Path) -> AsyncEngine:
     """An engine on a SQLite file whose readers never wait for its writer."""
-    engine = create_async_engine(f"sqlite+aiosqlite:///{path}")
+    engine = create_async_engine(f"sqlite+aiosqlite:///{path}", hide_parameters=True)
 
     @event.listens_for(engine.sync_engine, "connect")
     def prepare(connection: Any, _: Any) -> None:

@@ -95,7 +95,10 @@ class Store:
 
 def _engine(path: Path) -> Engine:
     engine = create_engine(
-        f"sqlite:///{path}", poolclass=StaticPool, connect_args={"check_same_thread": False, "timeout": PATIENCE}
+        f"sqlite:///{path}",
+        poolclass=StaticPool,
+        connect_args={"check_same_thread": False, "timeout": PATIENCE},
+        hide_parameters=True,  # an exception goes into the log, and people's names do not
     )
     event.listen(engine, "connect", _configure)
     return engine
