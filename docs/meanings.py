@@ -78,6 +78,16 @@ MEANINGS: Mapping[str, str] = {
     "tls.certificate": "Its certificate, with the chain below it.",
     "tls.key": "The certificate's key, without a password.",
     "tls.authorities": "Whose certificates it believes: those of services it calls, and of clients that show one.",
+    "tls.proxies": "Proxies in front that end TLS: by their own certificate, of which each says one thing. What their "
+    "`Client-Cert` header (RFC 9440) says counts as the certificate of the connection; nobody else's does.",
+    "tls.proxies.subject_dn": "Its subject, as a whole (RFC 4514).",
+    "tls.proxies.san_dns": "A DNS name that it has.",
+    "tls.proxies.san_uri": "A URI that it has.",
+    "tls.proxies.san_ip": "An IP address that it has.",
+    "tls.proxies.san_email": "An e-mail address that it has.",
+    "tls.proxies.file": "PEM of the very certificate, which the proxy signed itself.",
+    "listen": "Where this process listens, as an origin, when a proxy answers at its own address. Own to each process: "
+    "set it in the environment.",
     "tls.binds": "Whether its tokens are bound to the certificate (RFC 8705), in place of DPoP.",
     "workload_token": "The token by which the platform (Kubernetes, SPIFFE) vouches for this process.",
     "workload_token.file": "The file that the platform writes and renews; it is read anew for each request.",

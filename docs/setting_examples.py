@@ -61,6 +61,15 @@ workload_token:
   file: /var/run/secrets/tokens/stead
   audience: https://idp.example
 """,
+    "tls.proxies": """
+listen: https://127.0.0.1:9443
+tls:
+  certificate: /etc/stead/tls/{name}.pem
+  key: /etc/stead/tls/{name}-key.pem
+  authorities: /etc/stead/tls/authorities.pem
+  proxies:
+  - san_dns: proxy.finport.example
+""",
     "client_certificates": """
 client_certificates:
   broker: {san_uri: "spiffe://finport.example/broker"}

@@ -14,6 +14,7 @@ from stead.demo.network import certificates
 from stead.demo.network.addresses import network_of
 from stead.demo.network.catalogue import SERVICES
 from stead.demo.network.certificates import AUTHORITY, Authority
+from stead.identity.effective import doubts
 from stead.identity.errors import ConfigurationError, InvalidRequest
 from stead.identity.home import Home
 from stead.identity.settings import FILE, Settings
@@ -43,6 +44,7 @@ def test_every_service_gets_a_certificate_of_its_own_and_the_settings_name_it(ho
     assert tls.binds
     for service in SERVICES:
         tls.files(service.name).server()
+    assert doubts(home) == []
     assert len({thumbprint(home, service.name) for service in SERVICES}) == len(SERVICES)
     assert all(path.stat().st_mode & 0o077 == 0 for path in (home.path / "tls").iterdir())
 

@@ -25,7 +25,7 @@ from stead.identity.server import (
 from stead.identity.serving import listen
 from stead.identity.settings import Settings
 from stead.identity.tls import TlsFiles
-from stead.identity.types import Json, Receive, Scope, Send
+from stead.identity.types import ASGIApp, Json, Receive, Scope, Send
 from stead.identity.values import Grant
 from stead.identity.verifier import TrustedIssuer
 from stead.identity.workload import Workload
@@ -60,6 +60,8 @@ class World:
     issuer: str
     url: str
     client: TlsFiles
+    service: Workload
+    own: TlsFiles
 
     def caller(self, files: TlsFiles | None = None, *, binds: bool = True) -> Workload:
         files = files or self.client
@@ -87,6 +89,17 @@ def workload(home: Home, name: str, url: str, issuer: str, settings: Settings) -
     return Workload.open(name, url=url, home=home, issuer=issuer, issuers=issuers, settings=settings)
 
 
+def protected(service: Workload) -> ASGIApp:
+    """The ledger, behind everything that a service is behind."""
+    return service.protect(
+        ledger,
+        describe=describe,
+        policy=Policy([declared("ledger.enter", Grant.S2S, list(SCOPES))]),
+        scopes=SCOPES,
+        protocol="http",
+    )
+
+
 def seeded(home: Home, url: str) -> Seed:
     return Seed(
         clients=tuple(SeedClient(name, name, home.key(name)) for name in (CALLER, SERVICE)),
@@ -106,14 +119,7 @@ async def certified_world(folder: Path) -> AsyncIterator[World]:
     seed(settings, seeded(home, url))
     tls = TlsSettings(certificate=own.certificate, key=own.key, authorities=own.authorities)
     service = workload(home, SERVICE, url, issuer, Settings(tls=tls))
-    app = service.protect(
-        ledger,
-        describe=describe,
-        policy=Policy([declared("ledger.enter", Grant.S2S, list(SCOPES))]),
-        scopes=SCOPES,
-        protocol="http",
-    )
     async with AsyncExitStack() as running:
         await running.enter_async_context(serving(authorization_server(settings), own, listeners[0]))
-        await running.enter_async_context(serving(app, own, listeners[1]))
-        yield World(home, authority, issuer, url, client)
+        await running.enter_async_context(serving(protected(service), own, listeners[1]))
+        yield World(home, authority, issuer, url, client, service, own)

@@ -55,7 +55,7 @@ def shown(request):
     return JSONResponse({"certificate": shown_certificate(request.scope)})
 
 app = Starlette(routes=[Route("/", shown)])
-serve_at(sys.argv[1], lambda: app, tls=Settings.load(Home.current()).serving_tls("process"))
+serve_at(sys.argv[1], lambda: app, how=Settings.load(Home.current()).transport("process"))
 """
 
 
@@ -169,13 +169,15 @@ async def test_the_issuer_itself_takes_it_over_its_connection_only(tls_company: 
             assert (await http.get(url, headers=sent)).status_code == status
 
 
-async def test_a_process_serves_its_https_address_with_its_certificate(world: World, tmp_path: Path) -> None:
+async def test_a_process_serves_where_it_is_told_to_with_its_certificate(world: World, tmp_path: Path) -> None:
     files = world.authority.files("process")
     with socket.create_server(("127.0.0.1", 0)) as probe:
         url = f"https://127.0.0.1:{probe.getsockname()[1]}"
     said = {"certificate": str(files.certificate), "key": str(files.key), "authorities": str(files.authorities)}
     environment = {**os.environ, "STEAD_HOME": str(tmp_path / "home"), "STEAD_TLS": json.dumps(said)}
-    process = await asyncio.create_subprocess_exec(sys.executable, "-c", _SERVE, url, env=environment)
+    environment["STEAD_LISTEN"] = url
+    public = "https://ledger.example:443"
+    process = await asyncio.create_subprocess_exec(sys.executable, "-c", _SERVE, public, env=environment)
     try:
         async with httpx.AsyncClient(verify=world.client.client(), trust_env=False) as http:
             transport = httpx.AsyncHTTPTransport(verify=world.client.client(), retries=6, trust_env=False)

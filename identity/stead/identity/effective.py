@@ -123,8 +123,13 @@ def _unknown_variables() -> Iterator[Doubt]:
 
 def _missing_files(model: BaseModel, place: tuple[str, ...]) -> Iterator[Doubt]:
     for name, value in model:
-        if isinstance(value, Path) and not value.exists():
+        if isinstance(value, Path) and not _is_there(value):
             where = ".".join((*place, name))
             yield Doubt(where, f"The file that {where} names is not there.", "Write it, or name another.")
         for key, inner, _ in _models_in(value, _Said(None, None)):
             yield from _missing_files(inner, (*place, name) if key is None else (*place, name, str(key)))
+
+
+def _is_there(path: Path) -> bool:
+    """A path for all workloads is there where it is for one of them."""
+    return path.exists() or any(path.parent.glob(path.name.replace("{name}", "*")))

@@ -13,9 +13,12 @@ import uvicorn
 from stead.identity.bounded_http import BoundedHttp
 from stead.identity.draining import Drained
 from stead.identity.errors import ConfigurationError
+from stead.identity.proxied import Proxied
+from stead.identity.transport import Transport
 from stead.identity.types import ASGIApp
 
 GC_THRESHOLD = (10_000, 20, 20)
+PLAIN = Transport()
 _GRACE = 3
 """Seconds an open stream or a hung call may delay the end."""
 
@@ -60,12 +63,11 @@ def origin(url: str) -> tuple[str, int]:
     return host, port
 
 
-def serve(
-    app: ASGIApp, listener: socket.socket, *, log_level: str = "warning", tls: ssl.SSLContext | None = None
-) -> None:
+def serve(app: ASGIApp, listener: socket.socket, *, log_level: str = "warning", how: Transport = PLAIN) -> None:
     """Serves until a signal ends it. httptools always: on h11 a request smuggled behind Transfer-Encoding is served."""
     _spare_the_collector()
-    uvicorn.Server(_config(app, log_level, tls)).run(sockets=[listener])
+    behind = Proxied(app, how.proxies) if how.proxies else app
+    uvicorn.Server(_config(behind, log_level, how.tls)).run(sockets=[listener])
 
 
 def _spare_the_collector() -> None:
@@ -91,12 +93,14 @@ def _config(app: ASGIApp, log_level: str, tls: ssl.SSLContext | None = None) -> 
     )
 
 
-def serve_at(url: str, load: Callable[[], ASGIApp], *, public: bool = False, tls: ssl.SSLContext | None = None) -> None:
-    """Listens at `url` first, so that early callers wait instead of being refused, then loads the app and serves it.
+def serve_at(url: str, load: Callable[[], ASGIApp], *, public: bool = False, how: Transport = PLAIN) -> None:
+    """Listens first, so that early callers wait instead of being refused, then loads the app and serves it.
 
-    Raises `ConfigurationError` for an https origin without `tls`: plain HTTP would answer there.
+    At `url`, unless `how` says another address: then the app is at `url` for its callers all the same. Raises
+    `ConfigurationError` for an https origin without `tls`: plain HTTP would answer there.
     """
-    if url.startswith("https:") and tls is None:
-        raise ConfigurationError(f"{url} needs a certificate.", hint="Name its files under tls in the settings.")
-    listener = listen(url, public=public)
-    serve(load(), listener, tls=tls if url.startswith("https:") else None)
+    where = how.listen or url
+    if where.startswith("https:") and how.tls is None:
+        raise ConfigurationError(f"{where} needs a certificate.", hint="Name its files under tls in the settings.")
+    listener = listen(where, public=public or how.listen is not None)
+    serve(load(), listener, how=how if where.startswith("https:") else PLAIN)

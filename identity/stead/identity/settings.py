@@ -33,6 +33,7 @@ from stead.identity.issuer_settings import (
 from stead.identity.lifetime_settings import LifetimeSettings
 from stead.identity.setting_places import inside
 from stead.identity.telemetry.sdk import TelemetrySettings
+from stead.identity.transport import Transport
 from stead.identity.vaults import VaultSettings
 from stead.identity.workload_settings import (
     ClientCertificateSettings,
@@ -107,6 +108,7 @@ class Settings(BaseSettings):
     dpop: Binding = "effects"
     dpop_nonce: bool = False
     tls: TlsSettings | None = None
+    listen: str | None = None
     workload_token: WorkloadTokenSettings | None = None
     workloads: Mapping[str, WorkloadSettings] = {}
     client_certificates: Mapping[str, ClientCertificateSettings] = {}
@@ -137,12 +139,14 @@ class Settings(BaseSettings):
         """What is said of an issuer; for one that nothing is said of, our own profile."""
         return next((each for each in self.issuers if each.issuer == issuer), IssuerSettings(issuer=issuer))
 
-    def serving_tls(self, name: str) -> ssl.SSLContext | None:
-        """What an https origin of the workload `name` is served with, if any. Raises `ConfigurationError`."""
+    def transport(self, name: str) -> Transport:
+        """How the workload `name` meets its callers. Raises `ConfigurationError`."""
         if self.tls is None:
-            return None
-        clients = [each.known() for each in self.client_certificates.values() if each.file is not None]
-        return CertificateSource(self.tls.files(name), clients).server()
+            return Transport(listen=self.listen)
+        proxies = tuple(each.known() for each in self.tls.proxies)
+        clients = [each.known() for each in self.client_certificates.values()]
+        own_word = [each for each in (*clients, *proxies) if each.file is not None]
+        return Transport(CertificateSource(self.tls.files(name), own_word).server(), self.listen, proxies)
 
     def believed(self) -> ssl.SSLContext:
         """Whose servers a person's own client believes. Raises `ConfigurationError`."""

@@ -91,7 +91,7 @@ def thumbprint(certificate: bytes) -> str:
 def shown_certificate(scope: Mapping[str, Any]) -> str | None:
     """The thumbprint of the certificate that the client of this connection proved to have; None where it showed none.
 
-    The server says so by the ASGI TLS extension. No header does: anybody writes headers.
+    The server says so by the ASGI TLS extension. No header does: anybody writes headers (but see `Proxied`).
     """
     pem = shown_pem(scope)
     return None if pem is None else _of_pem(pem)

@@ -26,30 +26,6 @@ class WorkloadTokenSettings(Strict):
         return PlatformToken(self.file, self.audience or issuer, self.kind)
 
 
-class TlsSettings(Strict):
-    """This workload's certificate, and whom it believes; see `TlsFiles`. `binds`: its tokens are bound to it.
-
-    `{name}` in a path stands for the workload's name, so that one file of settings serves a whole network.
-    """
-
-    certificate: Path
-    key: Path
-    authorities: Path
-    binds: bool = False
-
-    def files(self, name: str) -> TlsFiles:
-        """What the connections of the workload `name` are made with."""
-        return TlsFiles(*(_named(path, name) for path in (self.certificate, self.key, self.authorities)))
-
-    def believed(self) -> ssl.SSLContext:
-        """What a person's own client believes, which shows no certificate. Raises `ConfigurationError`."""
-        return believing(self.authorities)
-
-
-def _named(path: Path, name: str) -> Path:
-    return Path(str(path).replace("{name}", name))
-
-
 class ClientCertificateSettings(Strict):
     """By which certificate the embedded issuer knows a client; see `KnownCertificate`."""
 
@@ -80,6 +56,31 @@ def _require_name(text: str) -> None:
         x509.Name.from_rfc4514_string(text)
     except ValueError:
         raise ValueError("subject_dn is no distinguished name, such as CN=broker,O=FinPort (RFC 4514)") from None
+
+
+class TlsSettings(Strict):
+    """This workload's certificate, and whom it believes; see `TlsFiles`. `binds`: its tokens are bound to it.
+
+    `{name}` in a path stands for the workload's name, so that one file of settings serves a whole network.
+    """
+
+    certificate: Path
+    key: Path
+    authorities: Path
+    binds: bool = False
+    proxies: tuple[ClientCertificateSettings, ...] = ()
+
+    def files(self, name: str) -> TlsFiles:
+        """What the connections of the workload `name` are made with."""
+        return TlsFiles(*(_named(path, name) for path in (self.certificate, self.key, self.authorities)))
+
+    def believed(self) -> ssl.SSLContext:
+        """What a person's own client believes, which shows no certificate. Raises `ConfigurationError`."""
+        return believing(self.authorities)
+
+
+def _named(path: Path, name: str) -> Path:
+    return Path(str(path).replace("{name}", name))
 
 
 class WorkloadSettings(Strict):

@@ -135,8 +135,8 @@ class Agent:
 
         home = home or Home.current()
         url = home.network.agents.get(self.name) or self._join(home)
-        tls = Settings.load(home).serving_tls(self.client_id)
-        serve_at(url, lambda: self.app(Workload.open(self.client_id, url=url, home=home)), tls=tls)
+        how = Settings.load(home).transport(self.client_id)
+        serve_at(url, lambda: self.app(Workload.open(self.client_id, url=url, home=home)), how=how)
 
     def _join(self, home: Home) -> str:
         from stead.identity.joining import join

@@ -23,7 +23,7 @@ def serve(file: Path, url: str | None, *, public: bool) -> None:
         raise ConfigurationError("Nothing says where to serve.", hint="Say --url, or set decision_point.url.")
     policy = _policy(file)
     tell(f"Decisions by {file.name} at {where}, for who has the scope {ASK}")
-    serve_at(where, lambda: _app(policy, where, home), public=public, tls=settings.serving_tls(DECISIONS))
+    serve_at(where, lambda: _app(policy, where, home), public=public, how=settings.transport(DECISIONS))
 
 
 def _app(policy: Policy, url: str, home: Home) -> ASGIApp:

@@ -53,5 +53,5 @@ def serve_one(command: tuple[str, ...], *, public: bool) -> None:
     wanted = service(command)
     url = dict(addresses(home.network))[wanted.place]
     tell(f"{wanted.title} at {url}")
-    tls = Settings.load(home).serving_tls(wanted.name)
-    serve_at(url, lambda: wanted.load(home, url), public=public, tls=tls)
+    how = Settings.load(home).transport(wanted.name)
+    serve_at(url, lambda: wanted.load(home, url), public=public, how=how)

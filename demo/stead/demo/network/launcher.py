@@ -20,7 +20,7 @@ from stead.demo.network.occupancy import forget, occupying
 from stead.identity.errors import ConfigurationError
 from stead.identity.home import Home, Network
 from stead.identity.in_force import check_files
-from stead.identity.serving import listen, origin, serve
+from stead.identity.serving import PLAIN, listen, origin, serve
 from stead.identity.settings import Settings
 
 _READY_WITHIN = 60.0
@@ -56,8 +56,8 @@ class Running:
         self.children[child.pid] = child
 
     def _serve(self, service: Service, url: str, listener: socket.socket) -> None:
-        tls = Settings.load(self.home).serving_tls(service.name) if url.startswith("https:") else None
-        serve(service.load(self.home, url), listener, tls=tls)
+        how = Settings.load(self.home).transport(service.name) if url.startswith("https:") else PLAIN
+        serve(service.load(self.home, url), listener, how=how)
 
     def await_ready(self) -> None:
         """Returns when every service says it is ready. Raises `ConfigurationError` naming the one that does not."""

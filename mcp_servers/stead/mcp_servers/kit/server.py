@@ -110,8 +110,8 @@ class Server:
         """Joins the network that runs from `home` and serves until told to stop: the whole of a one-file server."""
         home = home or Home.current()
         joined = asyncio.run(join(self.name, "mcp", home))
-        tls = Settings.load(home).serving_tls(joined.client_id)
-        serve_at(joined.url, lambda: self.app(Workload.open(joined.client_id, url=joined.url, home=home)), tls=tls)
+        how = Settings.load(home).transport(joined.client_id)
+        serve_at(joined.url, lambda: self.app(Workload.open(joined.client_id, url=joined.url, home=home)), how=how)
 
     def _sdk_app(self, url: str) -> ASGIApp:
         with _root_logging_untouched():
