@@ -1,5 +1,6 @@
 """With the real authorization servers: logins, exchanges, an approval at the bank, and a server that joins."""
 
+import asyncio
 import runpy
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -29,7 +30,7 @@ from stead.mcp_servers.payments.ledger import Ledger, seeded
 from stead.mcp_servers.payments.server import payments_server
 from tests.mcp_servers.world import Peer, listening, reason, serving, structured
 from tests.server import issuers
-from tests.server.parties import Login
+from tests.server.parties import Login, claims_of
 from tests.server.world import Bank, payment
 from tests.server.world import World as Company
 
@@ -166,6 +167,19 @@ async def test_what_was_not_approved_at_the_bank_is_not_paid(payments: Payments,
     assert await payments.ledger.payments() == 0
     (*_, event) = await payments.peer.journaled()
     assert (event["decision"], event["code"]) == ("deny", "out_of_scope")
+
+
+async def test_an_approval_that_was_taken_back_at_the_bank_moves_no_money(payments: Payments) -> None:
+    details = payment()
+    token = await payments.approved(details)
+    await payments.northbank.agent.post("/revoke", ("token", token.reveal()))
+    hearing, claims = payments.peer.workload.hearing, claims_of(token.reveal())
+    async with asyncio.timeout(10):
+        while not hearing.covers(payments.northbank.issuer.url, claims):
+            await asyncio.sleep(0.05)
+    response = await payments.peer.call("execute_payment", order_of(details), token=token)
+    assert response.status_code == 401
+    assert await payments.ledger.payments() == 0
 
 
 async def test_the_companys_token_moves_no_money(network: Issuers, payments: Payments) -> None:

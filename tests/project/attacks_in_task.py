@@ -56,6 +56,7 @@ IN_TASK = {
         "agents/test_parking::test_a_restart_does_not_prolong_the_time_for_an_answer",
         "broker/test_waiting::test_without_a_sign_in_the_task_waits_and_a_sign_in_ends_the_wait",
         "egress/test_hop::test_an_obo_hop_never_falls_back_to_the_service",
+        "mcp_servers/test_real_tokens::test_an_approval_that_was_taken_back_at_the_bank_moves_no_money",
     ),
     "no, and silence": (
         "agents/test_consent::test_a_no_at_the_bank_rejects_the_task",
