@@ -13,9 +13,11 @@ from pydantic import ValidationError
 from stead.demo.cli.output import emit, say, tell
 from stead.identity.errors import ConfigurationError, InvalidRequest
 from stead.identity.home import Home
-from stead.identity.in_force import InForce, check_files, recorded
+from stead.identity.in_force import InForce, check_files, recorded, started_here
+from stead.identity.policy import Worded
 from stead.identity.policy.cases import Asker, Tried, read_cases, try_cases
 from stead.identity.policy.explaining import SILENT, Question, Verdict, explain, strongest
+from stead.identity.policy.files import read_file, told_of
 from stead.identity.policy.names import nearest
 from stead.identity.server.standing import Standing, principal_of
 from stead.identity.settings import Settings
@@ -109,6 +111,8 @@ def test(files: Sequence[Path], *, json: bool) -> int:
     """Runs the tests that policies bring along. 0 where all hold, 1 where one does not, or a file has none."""
     for file in files:
         _check_place(file)
+        _check_rules(file)
+        _check_cases(file)
     tried = {str(file): try_cases(*read_cases(_text(file))) for file in files}
     if json:
         emit({name: _told(one) for name, one in tried.items()})
@@ -116,6 +120,25 @@ def test(files: Sequence[Path], *, json: bool) -> int:
         for name, one in tried.items():
             _draw(name, one)
     return 0 if all(one.cases and not one.failed for one in tried.values()) else 1
+
+
+def _check_cases(file: Path) -> None:
+    """A case of the operator's that asks for what its service does not have tries nothing."""
+    home = Home.current()
+    if file.absolute().parent != home.policies.absolute() or not started_here(home, file.stem):
+        return
+    known = recorded(home, file.stem).resources
+    for case in read_cases(_text(file))[1]:
+        if case.resource not in known:
+            hint = nearest(case.resource, known)
+            raise InvalidRequest(f"The case {case.name!r} asks {file.stem} for {case.resource}.", hint=hint)
+
+
+def _check_rules(file: Path) -> None:
+    """All of them, also those that no case tries."""
+    rules = read_file(file)
+    with told_of(file):
+        Worded(rules)
 
 
 def _check_place(file: Path) -> None:

@@ -16,6 +16,7 @@ from stead.identity.policy.engine import Policy
 from stead.identity.policy.files import read_file, told_of
 from stead.identity.policy.names import check_names, nearest
 from stead.identity.policy.rules import ANY, Outcome, Rule
+from stead.identity.policy.sentences import check_sentences
 from stead.identity.policy.wording import Worded
 from stead.identity.values import Principal
 
@@ -109,4 +110,6 @@ def _check(rule: Rule, is_everywhere: bool, vocabulary: Vocabulary) -> None:
             f"Rule {rule.id} allows, and a rule on top of what a service declares only takes away.",
             hint="Deny what should not be allowed. What is allowed at all is declared in the service.",
         )
-    compile_condition(rule, Vocabulary(claims=vocabulary.claims) if is_everywhere else vocabulary)
+    known = Vocabulary(claims=vocabulary.claims) if is_everywhere else vocabulary
+    compile_condition(rule, known)
+    check_sentences(rule, known)

@@ -1,47 +1,47 @@
-"""Policy whose sentences speak to the person: `{name}` and the claims and input that a rule decided by."""
+"""Policy whose sentences speak to the person."""
 
-from collections.abc import Mapping
-from decimal import Decimal
-from string import Formatter
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 
+from stead.identity.policy.conditions import Vocabulary
 from stead.identity.policy.decision import Decision
 from stead.identity.policy.engine import Policy
+from stead.identity.policy.rules import Rule
+from stead.identity.policy.sentences import check_sentences, filled
+from stead.identity.types import Json
 from stead.identity.values import Principal
 
 
 class Worded(Policy):
-    """The same decisions. In `reason` and `hint`, `{claims[limit]:money}` and the like are filled in."""
+    """The same decisions, with the places filled in the sentences that rules say; see `sentences`."""
+
+    def __init__(
+        self,
+        rules: Iterable[Rule] = (),
+        known_resources: Collection[str] | None = None,
+        known_claims: Collection[str] | None = None,
+        inputs: Mapping[str, Json] | None = None,
+    ) -> None:
+        super().__init__(rules, known_resources, known_claims, inputs)
+        self._said = {rule.id: rule for rule in self.rules}
+        self._check(self._vocabulary)
 
     def decide(
         self, principal: Principal, resource: str, action: str, input: Mapping[str, Any], now: float
     ) -> Decision:
         decision = super().decide(principal, resource, action, input, now)
-        if decision.allowed:
+        rule = self._said.get(decision.rule)
+        if decision.allowed or rule is None:
             return decision
-        seen = {"name": principal.name, "claims": dict(principal.claims), "input": dict(input)}
-        reason, hint = _filled(decision.reason, seen), _filled(decision.hint, seen)
-        return Decision(decision.outcome, decision.rule, reason, hint, decision.params)
+        # Only what the rule itself says has places: what is said of a request may have braces of the caller's.
+        reason = filled(rule.reason, principal, input) if decision.reason == rule.reason else decision.reason
+        return replace(decision, reason=reason, hint=filled(decision.hint, principal, input))
 
+    def check_claims(self, known: Collection[str]) -> None:
+        super().check_claims(known)
+        self._check(Vocabulary(self._known_resources, known, self.inputs))
 
-class _Sentence(Formatter):
-    """Items only: a rule's sentence reads values, and reaches nothing behind them."""
-
-    def get_field(self, field_name: str, args: Any, kwargs: Any) -> Any:
-        if "." in field_name:
-            raise ValueError("a sentence names items, not attributes")
-        return super().get_field(field_name, args, kwargs)
-
-    def format_field(self, value: Any, format_spec: str) -> str:
-        if format_spec == "money":
-            return f"{Decimal(value['amount']):,.2f} {value['currency']}"
-        return str(super().format_field(value, format_spec))
-
-
-def _filled(sentence: str | None, seen: Mapping[str, Any]) -> str | None:
-    if sentence is None or "{" not in sentence:
-        return sentence
-    try:
-        return _Sentence().vformat(sentence, (), seen)
-    except (KeyError, ValueError, TypeError, ArithmeticError):
-        return "A rule forbids this."
+    def _check(self, vocabulary: Vocabulary) -> None:
+        for rule in self.rules:
+            check_sentences(rule, vocabulary)
