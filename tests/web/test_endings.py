@@ -2,11 +2,13 @@
 
 import asyncio
 import sqlite3
+import time
 from contextlib import closing
 from pathlib import Path
 
 from stead.demo.cli.browser import Browser
 from stead.demo.web.session import Sessions
+from stead.identity.signals.revoked import Revoked
 from tests.web.conftest import Tab
 from tests.web.world import World
 
@@ -50,11 +52,27 @@ async def test_an_open_page_is_told_and_nothing_is_kept_of_the_session(world: Wo
                 await asyncio.sleep(0.02)
 
 
+async def test_after_a_mass_revocation_who_is_still_signed_in_goes_on_with_new_tokens(world: World, alice: Tab) -> None:
+    assert (await alice.http.get("/state")).status_code == 200
+    issuer, before = world.home.network.corporate_idp, sealed(world)
+    world.workload.hearing._hear(issuer, Revoked(before=time.time() - 5))
+    assert (await alice.http.get("/state")).status_code == 200
+    assert sealed(world) == before
+    world.workload.hearing._hear(issuer, Revoked(before=time.time()))
+    assert (await alice.http.get("/state")).status_code == 200
+    assert sealed(world) != before
+    world.workload.hearing._hear(issuer, Revoked())
+
+
+def sealed(world: World) -> str:
+    """All that the web's vault holds."""
+    with closing(sqlite3.connect(world.home.database("web-vault"))) as database:
+        return "".join(line for line in database.iterdump() if line.startswith("INSERT"))
+
+
 def kept(world: World) -> int:
     """How many secrets the web's vault holds."""
-    with closing(sqlite3.connect(world.home.database("web-vault"))) as database:
-        table = database.execute("SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY rowid").fetchone()[0]
-        return int(database.execute(f"SELECT count(*) FROM {table}").fetchone()[0])
+    return sealed(world).count("INSERT")
 
 
 def test_a_file_from_before_sessions_had_names_is_read_on(tmp_path: Path) -> None:

@@ -167,7 +167,8 @@ class World:
         """Starts the web, again if it ran: a new process in all but name, on the same state directory."""
         await self._stack.aclose()
         host, port = self.url.removeprefix("http://").split(":")
-        app = web_app(Workload.open("finport-web", home=self.home, settings=self._settings))
+        self.workload = Workload.open("finport-web", home=self.home, settings=self._settings)
+        app = web_app(self.workload)
         await self._stack.enter_async_context(_serving({"web": (app, _listening(host, int(port)))}))
 
 

@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
 
-from stead.identity.errors import ProviderUnavailable
+from stead.identity.errors import ConfigurationError, ProviderUnavailable
 from stead.identity.signals.follower import Follower
 from stead.identity.signals.notebook import Ended, Notebook
 from stead.identity.signals.revoked import Revoked
@@ -104,10 +104,12 @@ class Hearing:
     @asynccontextmanager
     async def at_work(self) -> AsyncIterator[None]:
         """Listens inside the block."""
-        followed = {issuer: follower.follow() for issuer, follower in self._followers.items()}
-        listening = [asyncio.create_task(one, name=f"revocations of {issuer}") for issuer, one in followed.items()]
-        if self._kept:
-            self._notebook = self._open_notebook()
+        self._notebook = self._opened() if self._kept else None
+        listening = [
+            asyncio.create_task(follower.follow(), name=f"revocations of {issuer}")
+            for issuer, follower in self._followers.items()
+        ]
+        if self._notebook is not None:
             listening.append(asyncio.create_task(self._watch(self._notebook), name="who is signed out"))
         try:
             yield
@@ -118,6 +120,15 @@ class Hearing:
             if self._notebook is not None:
                 self._notebook.close()
                 self._notebook = None
+
+    def _opened(self) -> Notebook:
+        try:
+            return self._open_notebook()
+        except sqlite3.Error as failure:
+            raise ConfigurationError(
+                f"What is known of sign-outs cannot be opened: {type(failure).__name__}.",
+                hint="Look at data/signed-out.db in the state directory.",
+            ) from None
 
     async def _watch(self, notebook: Notebook) -> None:
         edition: int | None = None
@@ -144,9 +155,12 @@ class Hearing:
     def _changed(self, issuer: str) -> None:
         known = self._fed.get(issuer, Revoked()).joined(self._noted.get(issuer, Revoked()))
         self._revoked[issuer] = known
-        for told in self._listeners:
-            told(issuer, known)
         self.streams.look()
+        for told in self._listeners:
+            try:
+                told(issuer, known)
+            except Exception:  # one that fails must not keep the others from hearing, nor us from listening on
+                _log.exception("not everybody here heard what %s took back", issuer)
 
 
 def _unwritten(failure: sqlite3.Error) -> ProviderUnavailable:
