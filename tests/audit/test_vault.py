@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from stead.identity.errors import ConfigurationError
+from stead.identity.errors import ConfigurationError, ProviderUnavailable
 from stead.identity.values import RefreshToken
 from stead.identity.vault import Vault
 
@@ -132,3 +132,30 @@ def test_no_two_pairs_of_owner_and_task_are_confused(vault: Vault, pairs: list[t
     for number, (owner, task) in enumerate(pairs):
         vault.put(owner, task, "n", bytes([number]))
     assert [vault.get(owner, task, "n") for owner, task in pairs] == [b"\0", b"\1"]
+
+
+def test_a_full_disk_is_a_typed_error_and_loses_nothing(vault: Vault) -> None:
+    vault.put(ALICE, "t", "subject", b"kept")
+    with vault.file.reading() as database:
+        most = database.execute("PRAGMA page_count").fetchone()[0]
+        database.execute(f"PRAGMA max_page_count = {most}")
+    with pytest.raises(ProviderUnavailable, match="cannot be written"):
+        vault.put(ALICE, "u", "subject", bytes(100_000))
+    assert vault.get(ALICE, "t", "subject") == b"kept"
+    with vault.file.reading() as database:
+        database.execute("PRAGMA max_page_count = 1000000")
+    vault.put(ALICE, "u", "subject", bytes(100_000))
+    assert vault.get(ALICE, "u", "subject") == bytes(100_000)
+
+
+def test_a_damaged_file_is_a_typed_error(tmp_path: Path) -> None:
+    vault = Vault(tmp_path / "vault.db", SECRET)
+    for number in range(40):
+        vault.put(ALICE, f"t{number}", "subject", bytes(2000))
+    vault.close()
+    content = (tmp_path / "vault.db").read_bytes()
+    (tmp_path / "vault.db").write_bytes(content[:4096] + b"x" * (len(content) - 4096))
+    damaged = Vault(tmp_path / "vault.db", SECRET)
+    with pytest.raises((ConfigurationError, ProviderUnavailable)):
+        damaged.get(ALICE, "t1", "subject")
+    damaged.close()

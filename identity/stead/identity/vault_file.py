@@ -158,23 +158,20 @@ class VaultFile:
 
     @contextmanager
     def reading(self) -> Iterator[sqlite3.Connection]:
-        with self._lock:
+        with self._lock, _typed():
             yield self._database
 
     @contextmanager
     def writing(self) -> Iterator[sqlite3.Connection]:
         """One writer at a time, across processes, all or nothing."""
-        with self._lock:
+        with self._lock, _typed():
             try:
                 self._database.execute("BEGIN IMMEDIATE")
-            except sqlite3.OperationalError:
-                raise ProviderUnavailable("The vault cannot be written now.", hint="Try again in a moment.") from None
-            try:
                 yield self._database
-            except BaseException:
-                self._database.execute("ROLLBACK")
-                raise
-            self._database.execute("COMMIT")
+                self._database.execute("COMMIT")
+            finally:
+                if self._database.in_transaction:
+                    self._database.execute("ROLLBACK")
 
     def _place(self, owner: str, task: str) -> Steps[bytes]:
         """The name under which the rows of (owner, task) lie, which tells neither."""
@@ -322,6 +319,19 @@ def _unseal(key: bytes, bound: bytes, sealed: bytes) -> bytes:
         raise ConfigurationError(
             "A secret in the vault cannot be unsealed.", hint="The file was altered; sign in and authorize again."
         ) from None
+
+
+@contextmanager
+def _typed() -> Iterator[None]:
+    """What SQLite says of its file, as errors of ours: its texts name the file."""
+    try:
+        yield
+    except sqlite3.OperationalError:
+        raise ProviderUnavailable(
+            "The vault's file is busy, or cannot be written.", hint="Try again in a moment."
+        ) from None
+    except sqlite3.DatabaseError:
+        raise ConfigurationError("The vault's file is damaged or closed.", hint="Put a copy of it back.") from None
 
 
 def _make_private(path: Path) -> None:

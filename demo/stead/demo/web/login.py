@@ -6,7 +6,7 @@ the browser is a redirect; codes and tokens stay between this process and the pr
 
 import json
 from collections.abc import Iterable, Mapping
-from contextlib import suppress
+from functools import partial
 from typing import Any
 
 from stead.demo.web.credentials import Credentials
@@ -22,6 +22,7 @@ from stead.identity.errors import (
 )
 from stead.identity.flows.authorization_code import AuthorizationRequest, begin, redeem, validate_callback
 from stead.identity.flows.revocation import revoke
+from stead.identity.patience import patient
 from stead.identity.values import RefreshToken
 from stead.identity.vault_async import AsyncVault
 from stead.identity.workload import Workload
@@ -40,6 +41,7 @@ class Login:
         self._sessions = sessions
         self._vault = vault
         self._credentials = credentials
+        self._owed: list[Session] = []
 
     async def begin(self, *, anew: bool = False) -> tuple[str, str]:
         """The provider's page, and the cookie with which the browser must come back. `anew` asks for the password."""
@@ -85,17 +87,25 @@ class Login:
         return new_cookie, session
 
     async def sweep(self) -> None:
-        """Forgets the secrets of logins that nobody came back from."""
+        """Forgets the secrets of logins that nobody came back from, and those that could not be forgotten before.
+
+        However long the vault's keys are away.
+        """
         for key in self._sessions.lapsed_logins():
-            await self._vault.forget("login", key)
+            await patient(partial(self._vault.forget, "login", key))
+        while self._owed:
+            await patient(partial(self._credentials.forget, self._owed[0]))
+            self._owed.pop(0)
 
     async def end(self, session: Session) -> None:
         """Signs out: here at once, and at the provider if it takes tokens back."""
         self._sessions.end(session)
         refresh = None
-        with suppress(ProviderUnavailable):  # what cannot be opened now is forgotten all the same
+        try:
             refresh = await self._credentials.refresh_token(session)
-        await self._credentials.forget(session)
+            await self._credentials.forget(session)
+        except ProviderUnavailable:
+            self._owed.append(session)
         if refresh is not None:
             await self._revoke(refresh)
 

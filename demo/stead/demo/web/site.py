@@ -5,6 +5,7 @@ import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
+from functools import partial
 
 from stead.demo.web.broker import Broker
 from stead.demo.web.cheats import Cheating
@@ -18,6 +19,7 @@ from stead.demo.web.provider import Provider
 from stead.demo.web.session import Session, Sessions
 from stead.demo.web.turns import Turn
 from stead.identity.errors import IdentityError
+from stead.identity.patience import patient
 from stead.identity.types import Json
 from stead.identity.vault_async import AsyncVault
 from stead.identity.vaults import open_vault
@@ -117,7 +119,7 @@ class Site:
             await self.login.sweep()
             for session in self.sessions.sweep():
                 await self.following.leave(session)
-                await self.credentials.forget(session)
+                await patient(partial(self.credentials.forget, session))
             await asyncio.sleep(SWEEP)
 
 
