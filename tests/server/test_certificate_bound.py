@@ -159,6 +159,23 @@ async def test_bound_stays_bound_to_the_certificate_of_whoever_exchanges(tls_com
     assert (refused.status_code, "bound" in refused.json()["error_description"]) == (400, True)
 
 
+async def test_a_stolen_refresh_token_of_a_public_client_is_good_with_its_certificate_only(
+    tls_company: Company, world: World
+) -> None:
+    """RFC 8705 s4: nothing else says that it is that client."""
+    login, shell = Login(), tls_company.party("stead-cli", public=True, redirect_uri="http://127.0.0.1/callback")
+    code = await tls_company.code(login, "alice", "openid broker:ask", issuers.BROKER, party=shell)
+    kept = (await tls_company.redeem(login, code, party=shell)).json()["refresh_token"]
+    renewal = (("grant_type", "refresh_token"), ("refresh_token", kept))
+    thief = world.authority.files("thief").client()
+    for context in (thief, ssl.create_default_context(cafile=str(world.authority.file))):
+        async with httpx.AsyncClient(verify=context, trust_env=False) as http:
+            refused = await replace(shell, http=http).token(*renewal)
+        assert (refused.status_code, refused.json()["error"]) == (400, "invalid_grant"), refused.text
+    renewed = await shell.token(*renewal)
+    assert claims_of(renewed.json()["access_token"])["cnf"] == {"x5t#S256": thumbprint_of(world.client)}
+
+
 async def test_the_issuer_itself_takes_it_over_its_connection_only(tls_company: Company, world: World) -> None:
     login = Login()
     code = await tls_company.code(login, "alice", "openid profile")

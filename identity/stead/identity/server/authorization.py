@@ -17,7 +17,7 @@ class Authorization:
     """`scopes` and `resources` as asked for; what a token gets of them is decided anew whenever one is minted.
 
     `acr`, `amr` and `auth_time` are the sign-in's of that moment: raising it later changes nothing here. `jkt` is the
-    key that must be proven to redeem it (RFC 9449 s5 and s10).
+    key that must be proven to redeem it (RFC 9449 s5 and s10), or for a refresh token the certificate (RFC 8705 s4).
     """
 
     subject: str

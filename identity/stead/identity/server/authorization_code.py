@@ -94,7 +94,7 @@ class CodeGrant(AuthorizationCodeGrant):  # type: ignore[misc]
 
     def _lasting_key(self) -> str | None:
         """A public client's refresh token is bound to its key; a confidential one proves itself anyway (s5)."""
-        return self.request.jkt if self.request.client.jwks is None else None
+        return self.request.proven if self.request.client.jwks is None else None
 
     def _redeem(self, code: Code) -> None:
         """A consent is good for one token at a time, whatever number of codes was made from it."""

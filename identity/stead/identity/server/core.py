@@ -54,6 +54,11 @@ class Request(OAuth2Request):  # type: ignore[misc]
         return found.thumbprint if found is not None and found.method == JKT else None
 
     @property
+    def proven(self) -> str | None:
+        """What a public client's refresh token is bound to: a DPoP key's thumbprint, or `x5t#S256:…` (RFC 8705 s4)."""
+        return self.jkt or (None if self.confirmation is None else str(self.confirmation))
+
+    @property
     def args(self) -> dict[str, str]:
         return self.parameters.flat()
 

@@ -40,7 +40,7 @@ class RefreshGrant(RefreshTokenGrant):  # type: ignore[misc]
             raise invalid_grant("The refresh token is not known.")
         if family_is_revoked(issuer.store, found.family) or found.expires <= now:
             raise invalid_grant("The refresh token is no longer good.", hint="Sign in again.")
-        require_key(found.authorization.jkt, self.request.jkt)
+        require_key(found.authorization.jkt, self.request.proven)
         if not session_is_live(issuer.store, found.authorization.sid, now):
             raise invalid_grant("The session has ended.", hint="Sign in again.")
         return found
