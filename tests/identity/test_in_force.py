@@ -108,6 +108,18 @@ def test_a_misspelt_argument_is_found_at_the_start_and_after_it(network: Home) -
     assert check_files(network) == ["transfer-agent"]
 
 
+def test_what_a_service_had_at_its_last_start_does_not_keep_it_from_a_start_with_more(network: Home) -> None:
+    """After an update it may have a new skill, and a record that an older version wrote may not be readable."""
+    start(network)
+    put(network, "transfer-agent.yaml", "- {id: r, resource: transfer.list, outcome: deny}")
+    with pytest.raises(ConfigurationError, match=r"unknown resource: transfer\.list"):
+        check_files(network)
+    assert check_files(network, starting=True) == ["transfer-agent"]
+    (network.path / "rules" / "transfer-agent.json").write_text("{}")
+    assert check_files(network) == ["transfer-agent"]
+    assert stale_files(network, "transfer-agent") == []
+
+
 def test_what_never_started_or_is_no_service_is_told_apart(network: Home) -> None:
     with pytest.raises(ConfigurationError, match="has not started here yet"):
         recorded(network, "broker")

@@ -7,7 +7,7 @@ its files have come to say since.
 import hashlib
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
@@ -61,19 +61,26 @@ def services_of(home: Home) -> frozenset[str]:
     return frozenset({*recorded, *joined_names(home), *started})
 
 
-def check_files(home: Home) -> list[str]:
-    """The operator's files, each without a mistake as far as can be told before its service starts.
+def check_files(home: Home, *, starting: bool = False) -> list[str]:
+    """The operator's files, by name, each without a mistake as far as can be told before its service starts.
 
-    Raises `ConfigurationError` for the first that has one.
+    What a service has is known from its last start; before a new one (`starting`) that does not count, for it may have
+    something else by then, and says itself. Raises `ConfigurationError` for the first file that has a mistake.
     """
-    files = policy_files(home.policies, services_of(home))
     settings = Settings.load(home)
     claims = known_claims(settings.issuers, settings.issuer_claims)
+    files = policy_files(home.policies, services_of(home))
     for name, path in files.items():
-        known = recorded(home, name) if started_here(home, name) else None
-        vocabulary = Vocabulary(None, claims) if known is None else Vocabulary(known.resources, claims, known.inputs)
-        read_narrowing(path, vocabulary)
+        read_narrowing(path, Vocabulary(None, claims) if starting else _vocabulary(home, name, claims))
     return sorted(files)
+
+
+def _vocabulary(home: Home, service: str, claims: Collection[str]) -> Vocabulary:
+    try:
+        known = recorded(home, service)
+    except ConfigurationError:
+        return Vocabulary(None, claims)
+    return Vocabulary(known.resources, claims, known.inputs)
 
 
 def record(home: Home, service: str, policy: Policy | Narrowed) -> None:
@@ -115,9 +122,10 @@ def started_here(home: Home, service: str) -> bool:
 
 def stale_files(home: Home, service: str) -> list[str]:
     """The operator's files that say something else by now than when the service read them; none if it never did."""
-    if not started_here(home, service):
+    try:
+        files = recorded(home, service).files
+    except ConfigurationError:
         return []
-    files = recorded(home, service).files
     return [name for name, digest in files.items() if digest != _digest(home.policies / name)]
 
 

@@ -5,9 +5,10 @@ from pathlib import Path
 from stead.demo.cli.output import tell
 from stead.demo.network.providers import DECISIONS
 from stead.identity import Workload
-from stead.identity.errors import ConfigurationError, InvalidRequest
+from stead.identity.errors import ConfigurationError
 from stead.identity.home import Home
-from stead.identity.policy import Policy
+from stead.identity.policy import Policy, Worded
+from stead.identity.policy.files import read_file, told_of
 from stead.identity.policy.service import ASK, ASKING, decision_service, describe
 from stead.identity.serving import serve_at
 from stead.identity.settings import Settings
@@ -33,7 +34,6 @@ def _app(policy: Policy, url: str, home: Home) -> ASGIApp:
 
 
 def _policy(file: Path) -> Policy:
-    try:
-        return Policy.load(file.read_text(encoding="utf-8"))
-    except (OSError, UnicodeError):
-        raise InvalidRequest(f"{file} cannot be read.") from None
+    rules = read_file(file)
+    with told_of(file):
+        return Worded(rules)

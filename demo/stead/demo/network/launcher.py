@@ -136,7 +136,7 @@ def running(home: Home, *, fresh: bool = False, tell: Tell | None = None) -> Ite
         if fresh:
             forget(home)
         network_running = Running(home, network_of(home, fresh=fresh), tell or _to_stderr)
-        check_files(home)
+        check_files(home, starting=True)
         preload()
         try:
             for service in _needed(home):

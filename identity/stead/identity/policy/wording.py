@@ -31,8 +31,8 @@ class Worded(Policy):
         self, principal: Principal, resource: str, action: str, input: Mapping[str, Any], now: float
     ) -> Decision:
         decision = super().decide(principal, resource, action, input, now)
-        rule = self._said.get(decision.rule)
-        if decision.allowed or rule is None:
+        rule = None if decision.allowed else self._said.get(decision.rule)
+        if rule is None:
             return decision
         # Only what the rule itself says has places: what is said of a request may have braces of the caller's.
         reason = filled(rule.reason, principal, input) if decision.reason == rule.reason else decision.reason
