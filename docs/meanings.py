@@ -50,7 +50,9 @@ MEANINGS: Mapping[str, str] = {
     "issuers.shared_signals.audience": "Their `aud`; the address of the service that gets them when not set.",
     "issuers.shared_signals.algorithms": "The algorithms that they may be signed with; the issuer's when not set.",
     "issuers.shared_signals.jwks_uri": "Where the transmitter's keys are; its metadata says (SSF) when not set.",
-    "issuers.shared_signals.authorization_file": "A file with the `Authorization` that its requests have to carry.",
+    "issuers.shared_signals.authorization_file": "A file with the `Authorization` that its requests (or ours) carry.",
+    "issuers.shared_signals.poll": "Where events are fetched (RFC 8936), from a transmitter that does not push them.",
+    "issuers.shared_signals.poll_by": "The service that fetches them, for all.",
     "issuers.client_auth": "How workloads prove themselves there; `certificate_jwt` is by an RSA certificate, "
     "`tls_client_auth` by that of `tls`.",
     "issuers.clients": "By workload: its `client_id` there, and `client_auth` and `client_secret_file` if they differ.",

@@ -120,9 +120,11 @@ class SharedSignalsSettings(Strict):
     algorithms: Algorithms | None = None
     jwks_uri: str | None = None
     authorization_file: Path | None = None
+    poll: str | None = None
+    poll_by: str = "finport-web"
 
     def authorization(self) -> Secret | None:
-        """What its requests have to carry. Raises `ConfigurationError` when the file cannot be read."""
+        """What its requests have to carry, or ours to it. Raises `ConfigurationError` when the file cannot be read."""
         if self.authorization_file is None:
             return None
         try:

@@ -6,13 +6,15 @@ from urllib.parse import urlsplit
 import httpx
 
 from stead.demo.cli.findings import Finding
-from stead.identity.driver import fetch
+from stead.identity.driver import drive, fetch
 from stead.identity.errors import IdentityError
 from stead.identity.flows.discovery import Metadata
 from stead.identity.issuer_settings import IssuerSettings, SharedSignalsSettings
 from stead.identity.jwks import MAX_DOCUMENT
 from stead.identity.signals import backchannel, push
 from stead.identity.signals.feed import place_of
+from stead.identity.signals.poll import Settled, poll
+from stead.identity.signals.taking import WELL_KNOWN
 from stead.identity.strict_json import parse_object
 from stead.identity.types import Json
 
@@ -35,7 +37,8 @@ def _ways(metadata: Metadata, described: IssuerSettings, web: str) -> list[str]:
     if described.backchannel_logout:
         ways.append(f"by sign-out is refused within 5 s of a logout token to {web}{backchannel.PATH}")
     if described.shared_signals is not None:
-        ways.append(f"by the end of its session is refused within 5 s of a security event to {web}{push.PATH}")
+        told = f"to {web}{push.PATH}" if described.shared_signals.poll is None else "there, which is fetched"
+        ways.append(f"by the end of its session is refused within 5 s of a security event {told}")
     if place_of(metadata) is not None:
         return [*ways, "is refused within 5 s: the issuer has a feed, and every service follows it"]
     if not described.backchannel_logout and metadata.document.get("backchannel_logout_supported") is True:
@@ -63,6 +66,8 @@ async def _security_events(
     http: httpx.AsyncClient, described: IssuerSettings, said: SharedSignalsSettings, web: str
 ) -> Finding:
     what, transmitter = f"{described.issuer}, security events", said.transmitter or described.issuer
+    if said.poll is not None:
+        return await _fetched(http, what, said, said.poll)
     if not await _is_open(http, f"{web}{push.PATH}"):
         return _closed(what)
     if said.jwks_uri is not None:
@@ -79,9 +84,18 @@ async def _security_events(
     return Finding(what, True, f"are taken from {transmitter}, which pushes them")
 
 
+async def _fetched(http: httpx.AsyncClient, what: str, said: SharedSignalsSettings, endpoint: str) -> Finding:
+    """Asks for no event, so that none is taken away from who fetches them."""
+    try:
+        await drive(poll(endpoint, said.authorization(), Settled(), 0), http)
+    except IdentityError as failure:
+        return Finding(what, False, f"cannot be fetched: {failure.description}", "See `poll`, `authorization_file`.")
+    return Finding(what, True, f"are fetched from {endpoint} by {said.poll_by}")
+
+
 async def _transmitter(http: httpx.AsyncClient, name: str) -> Json:
     parts = urlsplit(name)
-    place = f"{parts.scheme}://{parts.netloc}{push.WELL_KNOWN}{parts.path.rstrip('/')}"
+    place = f"{parts.scheme}://{parts.netloc}{WELL_KNOWN}{parts.path.rstrip('/')}"
     return parse_object(await fetch(place, http), max_bytes=MAX_DOCUMENT)
 
 

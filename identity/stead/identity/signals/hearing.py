@@ -6,7 +6,7 @@ By their feeds, which it follows, and by what any service of the network was tol
 import asyncio
 import logging
 import sqlite3
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -45,10 +45,15 @@ class Hearing:
         self._open_notebook = open_notebook
         self._notebook: Notebook | None = None
         self._followers: dict[str, Follower] = {}
+        self._attended: dict[str, Callable[[], Coroutine[None, None, None]]] = {}
         self._fed: dict[str, Revoked] = {}
         self._noted: dict[str, Revoked] = {}
         self._revoked: dict[str, Revoked] = {}
         self.streams = Streams(self.is_revoked)
+
+    def attend(self, name: str, listening: Callable[[], Coroutine[None, None, None]]) -> None:
+        """Has something more listened to, from the next entering on: by a coroutine that never returns."""
+        self._attended[name] = listening
 
     def follow(self, issuer: str) -> None:
         """Has the issuer followed, from the next entering on."""
@@ -105,10 +110,8 @@ class Hearing:
     async def at_work(self) -> AsyncIterator[None]:
         """Listens inside the block."""
         self._notebook = self._opened() if self._kept else None
-        listening = [
-            asyncio.create_task(follower.follow(), name=f"revocations of {issuer}")
-            for issuer, follower in self._followers.items()
-        ]
+        followed = {f"revocations of {issuer}": one.follow for issuer, one in self._followers.items()}
+        listening = [asyncio.create_task(one(), name=name) for name, one in {**followed, **self._attended}.items()]
         if self._notebook is not None:
             listening.append(asyncio.create_task(self._watch(self._notebook), name="who is signed out"))
         try:
