@@ -212,6 +212,24 @@ class TestWrongKeys:
                 fresh.get(ALICE, task, "subject")
         fresh.close()
 
+    def test_a_data_key_moved_beneath_a_vault_in_use_keeps_nothing(self, home: Home, vault: Vault) -> None:
+        """Else the secrets of one task would be sealed by another's key, and outlive their own."""
+        for task in ("t", "u"):
+            vault.put(ALICE, task, "subject", task.encode())
+        database = sqlite3.connect(home.database(NAME))
+        keys = [row for row in database.execute("SELECT place, wrapped FROM data_keys") if row[0] != b"naming"]
+        (_, wrapped), (place, _) = keys
+        database.execute("UPDATE data_keys SET wrapped = ? WHERE place = ?", (wrapped, place))
+        database.commit()
+        database.close()
+        refused = []
+        for task in ("t", "u"):
+            try:
+                vault.put(ALICE, task, "later", b"x")
+            except ConfigurationError:
+                refused.append(task)
+        assert len(refused) == 1
+
 
 class TestDeletion:
     def test_the_key_of_an_ended_task_is_in_no_file_any_more(self, home: Home, vault: Vault) -> None:

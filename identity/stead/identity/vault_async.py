@@ -115,7 +115,7 @@ class AsyncVault:
 
     def _known(self, need: Need) -> Future[Wrapped | bytes] | None:
         """What another was told since the one who asks has looked."""
-        plain = self._vault.file.remembered(need.wrapped.sealed) if isinstance(need, Unwrap) else None
+        plain = self._vault.file.remembered(need.wrapped.sealed, need.context) if isinstance(need, Unwrap) else None
         if plain is None:
             return None
         known: Future[Wrapped | bytes] = Future()
@@ -125,7 +125,7 @@ class AsyncVault:
     def _ask(self, need: Need) -> Wrapped | bytes:
         answer = asked(need, self._vault.keys)
         if isinstance(need, Unwrap) and isinstance(answer, bytes):
-            self._vault.file.remember(need.wrapped.sealed, answer)
+            self._vault.file.remember(need.wrapped.sealed, need.context, answer)
         return answer
 
     def _landed(self, need: Need) -> None:

@@ -53,7 +53,7 @@ class VaultFile:
 
     def __init__(self, path: Path, older: bytes | None) -> None:
         self._lock = threading.Lock()
-        self._unwrapped: OrderedDict[bytes, bytes] = OrderedDict()
+        self._unwrapped: OrderedDict[tuple[bytes, bytes], bytes] = OrderedDict()
         _make_private(path)
         self._database = sqlite3.connect(path, timeout=10, isolation_level=None, check_same_thread=False)
         for pragma in ("journal_mode = WAL", "synchronous = FULL", "secure_delete = ON"):
@@ -222,28 +222,28 @@ class VaultFile:
             rotation = _rotation(database)
         plain = os.urandom(DATA_KEY)
         wrapped: Wrapped = yield Wrap(plain, place)
-        self.remember(wrapped.sealed, plain)
+        self.remember(wrapped.sealed, place, plain)
         return _DataKey(plain, wrapped, rotation)
 
     def _plain(self, wrapped: Wrapped, place: bytes) -> Steps[bytes]:
         # By the wrapped bytes, which the database was just asked for: a key that was deleted is remembered in vain.
-        known = self.remembered(wrapped.sealed)
+        known = self.remembered(wrapped.sealed, place)
         if known is None:
             known = yield Unwrap(wrapped, place)
-            self.remember(wrapped.sealed, known)
+            self.remember(wrapped.sealed, place, known)
         return known
 
-    def remembered(self, sealed: bytes) -> bytes | None:
-        """The data key that lies wrapped like this, if it was unwrapped before."""
+    def remembered(self, sealed: bytes, place: bytes) -> bytes | None:
+        """The data key that lies wrapped like this at that place, if it was unwrapped before: elsewhere it is none."""
         with self._lock:
-            if sealed in self._unwrapped:
-                self._unwrapped.move_to_end(sealed)
-            return self._unwrapped.get(sealed)
+            if (sealed, place) in self._unwrapped:
+                self._unwrapped.move_to_end((sealed, place))
+            return self._unwrapped.get((sealed, place))
 
-    def remember(self, sealed: bytes, key: bytes) -> None:
+    def remember(self, sealed: bytes, place: bytes, key: bytes) -> None:
         """Remembers an unwrapped data key, in place of those that were longest in no use."""
         with self._lock:
-            self._unwrapped[sealed] = key
+            self._unwrapped[sealed, place] = key
             while len(self._unwrapped) > _REMEMBERED:
                 self._unwrapped.popitem(last=False)
 
