@@ -2,9 +2,9 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -185,6 +185,13 @@ def _caller(**more: Any) -> Principal:
     return replace(known, **more)
 
 
+@dataclass(frozen=True)
+class Clocked:
+    """What renewing asks of a workload."""
+
+    clock: Callable[[], float] = lambda: 500.0
+
+
 @pytest.mark.parametrize(
     "other",
     [
@@ -198,7 +205,7 @@ def _caller(**more: Any) -> Principal:
 )
 async def test_no_other_token_renews_what_is_kept(home: Home, other: dict[str, Any]) -> None:
     async with opened(home, "transfer-agent", VaultSettings()) as storage:
-        parking = Parking(cast(Workload, None), storage, 600)
+        parking = Parking(cast(Workload, Clocked()), storage, 600)
         record = Record("t", "m", "send", {}, _caller(), None, None, 0)
         await parking.keep(record, record.principal)
         await parking.renew(
@@ -212,7 +219,7 @@ async def test_no_other_token_renews_what_is_kept(home: Home, other: dict[str, A
 async def test_a_call_that_began_with_a_bound_token_is_not_renewed_by_one_that_a_thief_could_send(home: Home) -> None:
     bound = Confirmation("jkt", "x" * 43)
     async with opened(home, "transfer-agent", VaultSettings()) as storage:
-        parking = Parking(cast(Workload, None), storage, 600)
+        parking = Parking(cast(Workload, Clocked()), storage, 600)
         record = Record("t", "m", "send", {}, _caller(confirmation=bound), None, None, 0)
         await parking.keep(record, record.principal)
         await parking.renew(record, _caller(expires_at=2000, jti="stolen", token=AccessToken("stolen")))

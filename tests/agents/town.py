@@ -153,10 +153,10 @@ class Town:
         found: Json = reply.get("result", reply)
         return found
 
-    async def until(self, name: str, task_id: str, *states: str) -> Json:
+    async def until(self, name: str, task_id: str, *states: str, agent: str = "transfer") -> Json:
         """Follows the task until it is in one of the states."""
         for _ in range(400):
-            task = await self.task(name, task_id)
+            task = await self.task(name, task_id, agent)
             if state(task) in states:
                 return task
             await asyncio.sleep(0.05)

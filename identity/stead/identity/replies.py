@@ -18,6 +18,7 @@ from stead.identity.errors import (
     InvalidProof,
     StepUpRequired,
 )
+from stead.identity.step_up import StepUp
 from stead.identity.types import Json, Scope, Send
 
 Protocol = Literal["jsonrpc", "http", "form"]
@@ -42,8 +43,8 @@ def protocol_of(protocol: Protocol | ProtocolOf) -> ProtocolOf:
 def body_of(error: IdentityError, protocol: Protocol, *, request_id: object = None, code: int | None = None) -> Json:
     """The JSON body that tells `error` in the protocol's own form."""
     if protocol != "jsonrpc":
-        return {**error.as_json(), **_whom_to_ask(error)}
-    data: Json = {"reason": error.code.upper(), **_whom_to_ask(error)}
+        return {**error.as_json(), **_way_on(error)}
+    data: Json = {"reason": error.code.upper(), **_way_on(error)}
     if error.hint is not None:
         data["hint"] = error.hint
     answer = {
@@ -54,8 +55,10 @@ def body_of(error: IdentityError, protocol: Protocol, *, request_id: object = No
     return {"jsonrpc": "2.0", "id": request_id, "error": answer}
 
 
-def _whom_to_ask(error: IdentityError) -> Json:
-    """The provider at which the person has to authorize this, where policy names one."""
+def _way_on(error: IdentityError) -> Json:
+    """The sign-in that is wanted, or the provider at which the person has to authorize this, where policy names one."""
+    if isinstance(error, StepUpRequired):
+        return StepUp.of(error).as_json()
     is_named = isinstance(error, ConsentRequired) and "provider" in error.details
     return {"provider": str(error.details["provider"])} if is_named else {}
 

@@ -11,7 +11,8 @@ from a2a.types import Artifact, Part, TaskState
 from stead.agents.kit.errors import Canceled, Expired
 from stead.agents.kit.skill import Skill
 from stead.agents.kit.wire import artifact, data_part, text_part
-from stead.identity.errors import ConfigurationError, IdentityError, ProviderUnavailable
+from stead.identity.errors import ConfigurationError, IdentityError, ProviderUnavailable, StepUpRequired
+from stead.identity.step_up import StepUp
 from stead.identity.types import Json
 
 COMPLETED, REJECTED, FAILED, CANCELED = "COMPLETED", "REJECTED", "FAILED", "CANCELED"
@@ -80,8 +81,9 @@ def interrupted() -> Ending:
 
 def told(state: str, error: IdentityError) -> Ending:
     """An error of ours as an ending."""
-    return _error(state, error.code, error.description, error.hint)
+    wanted = StepUp.of(error).as_json() if isinstance(error, StepUpRequired) else {}
+    return _error(state, error.code, error.description, error.hint, **wanted)
 
 
-def _error(state: str, code: str, description: str, hint: str | None) -> Ending:
-    return Ending(state, description, {"error": {"code": code, "description": description, "hint": hint}})
+def _error(state: str, code: str, description: str, hint: str | None, **more: Any) -> Ending:
+    return Ending(state, description, {"error": {"code": code, "description": description, "hint": hint, **more}})

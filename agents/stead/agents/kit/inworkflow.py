@@ -16,11 +16,12 @@ from stead.agents.kit.ask import Consent
 from stead.agents.kit.calls import Record
 from stead.agents.kit.challenges import Answered
 from stead.agents.kit.errors import Canceled, Declined, Expired
-from stead.agents.kit.parking import Parking
+from stead.agents.kit.parking import Parking, sign_in_topic
 from stead.agents.kit.wire import text_part
 from stead.identity.challenge import Challenge, PinnedOperation, Provider, enriched
-from stead.identity.errors import ConfigurationError
+from stead.identity.errors import ConfigurationError, StepUpRequired
 from stead.identity.patience import patient
+from stead.identity.step_up import MOST, StepUp
 from stead.identity.types import Json
 from stead.identity.values import acting_for
 
@@ -56,7 +57,26 @@ class DurableAsk:
         await durable.step("progress", lambda: self._work(text))
 
     async def once(self, name: str, work: Callable[[], Awaitable[T]]) -> T:
+        for _ in range(MOST):
+            try:
+                return await durable.step(name, work)
+            except StepUpRequired as wanted:
+                await self._signed_in(StepUp.of(wanted))
         return await durable.step(name, work)
+
+    async def _signed_in(self, wanted: StepUp) -> None:
+        """Waits until the person has signed in as is wanted. Raises `Expired` or `Canceled` where they do not."""
+        until = await durable.step("sign in", lambda: self.parking.ask_sign_in(self.record, wanted))
+        while not await durable.step("signed in", lambda: self._meets(wanted)):
+            message = await durable.receive(sign_in_topic(self.task), max(0.0, until - self.parking.workload.clock()))
+            if message is None:
+                raise Expired("Nobody signed in again in time.", hint="Nothing was done. Ask again.")
+            if message["state"] == Answered.CANCELED:
+                raise Canceled(f"{self.record.principal.name} took the request back.", hint="Nothing was done.")
+        await self._go_on("Signed in as is needed. Going on.")
+
+    async def _meets(self, wanted: StepUp) -> bool:
+        return wanted.is_met_by(await self.parking.principal(self.record), self.parking.workload.clock())
 
     async def authorize(self, operation: PinnedOperation) -> Consent:
         if self.provider is None:
@@ -65,9 +85,7 @@ class DurableAsk:
         wire = await durable.step("ask", lambda: self._ask(operation, self._asked))
         challenge = Challenge.from_json(wire)
         await self._answer(challenge)
-        await durable.step("resume", lambda: self._work(f"{self.provider_name} confirmed. Going on."))
-        principal = await patient(lambda: self.parking.principal(self.record))
-        self.identity.enter_context(acting_for(principal, self.record.arrival))
+        await self._go_on(f"{self.provider_name} confirmed. Going on.")
         await self.parking.tell(self.task, "TASK_STATE_WORKING")
         return await self._consent(challenge, operation)
 
@@ -75,6 +93,12 @@ class DurableAsk:
     def provider_name(self) -> str:
         """Who is asked, for people."""
         return "Nobody" if self.provider is None else self.provider.name
+
+    async def _go_on(self, text: str) -> None:
+        """Works again, with the freshest token of the person."""
+        await durable.step("resume", lambda: self._work(text))
+        principal = await patient(lambda: self.parking.principal(self.record))
+        self.identity.enter_context(acting_for(principal, self.record.arrival))
 
     async def _ask(self, operation: PinnedOperation, number: int) -> Json:
         if self.provider is None:

@@ -26,6 +26,7 @@ from stead.identity.errors import (
     ProviderUnavailable,
     StepUpRequired,
 )
+from stead.identity.step_up import StepUp
 from stead.identity.types import Json
 from stead.identity.values import AccessToken, Grant
 from stead.identity.workload import Workload
@@ -130,8 +131,9 @@ class McpClient:
         if error.error.code not in REFUSED:
             log.warning("%s.%s: JSON-RPC error %s", self.name, tool, error.error.code)
             return ProviderUnavailable(f"{self.name}.{tool} failed.", hint="Its log says why.")
-        reason, hint = _details(error.error.data)
-        return _REFUSALS.get(reason, AccessDenied)(error.error.message[:500], hint=hint)
+        reason, hint, told = _details(error.error.data)
+        wanted = StepUp.from_json(told).as_json() if reason == StepUpRequired.code else {}
+        return _REFUSALS.get(reason, AccessDenied)(error.error.message[:500], hint=hint, **wanted)
 
 
 _REFUSALS: dict[str, type[IdentityError]] = {
@@ -140,11 +142,11 @@ _REFUSALS: dict[str, type[IdentityError]] = {
 }
 
 
-def _details(data: object) -> tuple[str, str | None]:
+def _details(data: object) -> tuple[str, str | None, Mapping[str, Any]]:
     first = data[0] if isinstance(data, list) and data else None
     details = first if isinstance(first, Mapping) else {}
     hint = details.get("hint")
-    return str(details.get("reason")).lower(), hint if isinstance(hint, str) else None
+    return str(details.get("reason")).lower(), hint if isinstance(hint, str) else None, details
 
 
 def _is_json(result: Json) -> bool:

@@ -18,11 +18,12 @@ from stead.agents.kit.ask import Consent
 from stead.agents.kit.calls import Record, principal_from, principal_json
 from stead.agents.kit.challenges import Answered
 from stead.agents.kit.storage import Storage
-from stead.agents.kit.wire import IN_TASK_EXTENSION, data_part, text_part, time_allowed
+from stead.agents.kit.wire import IN_TASK_EXTENSION, data_of, data_part, text_part, time_allowed
 from stead.identity.challenge import Challenge, PinnedOperation, Provider
 from stead.identity.egress import Target
 from stead.identity.errors import GrantRefused, InvalidGrant, ProviderUnavailable
 from stead.identity.flows.wire import origin
+from stead.identity.step_up import StepUp, renews
 from stead.identity.telemetry import happened, names
 from stead.identity.types import Json
 from stead.identity.values import AccessToken, Grant, Principal, acting_for
@@ -55,6 +56,19 @@ class Parking:
             extensions=[IN_TASK_EXTENSION],
         )
         return challenge
+
+    async def ask_sign_in(self, record: Record, wanted: StepUp) -> float:
+        """Parks the task until its person signs in as is wanted; until when that is waited for. Repeatable.
+
+        No link goes out: signing in again is the business of whom they signed in with, and not of an agent.
+        """
+        said: Json = {"sign_in": {"issuer": record.principal.issuer, **wanted.as_json()}}
+        parts = [text_part("This needs a stronger or fresher sign-in."), data_part(said)]
+        state = TaskState.TASK_STATE_AUTH_REQUIRED
+        until = self.workload.clock() + await self._time_to_answer(record)
+        await self.storage.board.move(record.task, record.principal.owner, state, parts)
+        happened(names.PARKED, TASK=record.task)
+        return until
 
     async def _time_to_answer(self, record: Record) -> float:
         """Seconds that the person has: ours, or fewer where the caller does not wait so long."""
@@ -113,8 +127,12 @@ class Parking:
         happened(names.RESUMED, TASK=challenge.task, OUTCOME=said.value)
         await durable.send(challenge.task, {"state": said.value}, challenge.id)
 
-    async def withdraw(self, task: str) -> bool:
+    async def withdraw(self, record: Record) -> bool:
         """Takes the open question of a task back. False when there is none: it is too late."""
+        task = record.task
+        if await self._waits_for_sign_in(record):
+            await durable.send(task, {"state": Answered.CANCELED.value}, sign_in_topic(task))
+            return True
         for question in await self.storage.challenges.of_task(task):
             if await self.answer(question.challenge, Answered.CANCELED):
                 return True
@@ -152,13 +170,21 @@ class Parking:
         """Keeps the caller's token if it is fresher, of the same person through the same actors, and for this task.
 
         A call that began with a bound token is not renewed by one that whoever stole it could send, and one that ended
-        keeps nothing, however late this comes.
+        keeps nothing, however late this comes. One that waits for another sign-in is woken.
         """
         held = await self.principal(record)
         same = _bearer(held) == _bearer(caller) and caller.txn == record.principal.txn
         as_bound = record.principal.confirmation is None or caller.confirmation is not None
-        if same and as_bound and caller.token is not None and caller.expires_at > held.expires_at:
+        if same and as_bound and caller.token is not None and renews(caller, held, self.workload.clock()):
             await self.storage.vault.replace(record.principal.owner, record.task, SUBJECT, _sealable(caller))
+            if await self._waits_for_sign_in(record):
+                await durable.send(record.task, {"state": f"renewed {caller.jti}"}, sign_in_topic(record.task))
+
+    async def _waits_for_sign_in(self, record: Record) -> bool:
+        task = await self.storage.board.get(record.task, record.principal.owner)
+        if task is None or task.status.state != TaskState.TASK_STATE_AUTH_REQUIRED:
+            return False
+        return "sign_in" in (data_of(task.status.message.parts) or {})
 
     async def tell(self, task: str, state: str) -> None:
         """Starts telling the task's receiver, if it has one. Called within the task's workflow."""
@@ -194,6 +220,11 @@ def _sealable(principal: Principal) -> bytes:
 
 def _bearer(principal: Principal) -> tuple[str, tuple[str, ...], str]:
     return principal.owner, principal.chain, principal.client_id
+
+
+def sign_in_topic(task: str) -> str:
+    """Under which a call that waits for another sign-in is told of one."""
+    return f"{task}:sign-in"
 
 
 def credential_name(challenge: str) -> str:

@@ -202,7 +202,7 @@ class Runtime:
         """Takes a call back, if nothing was done yet that lasts. False when it is too late."""
         running = self._running.get(task)
         if running is None:
-            return await self.parking.withdraw(task)
+            return await self.parking.withdraw(await self.storage.calls.get(task))
         running.cancel()
         record = await self.storage.calls.get(task)
         await self._end(record, told("CANCELED", Canceled(f"{record.principal.name} took the request back.")))

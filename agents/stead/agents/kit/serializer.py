@@ -10,7 +10,8 @@ from dbos import Serializer
 
 from stead.agents.kit.errors import Canceled, Declined, Expired, StepFailed
 from stead.identity import errors
-from stead.identity.errors import IdentityError
+from stead.identity.errors import IdentityError, StepUpRequired
+from stead.identity.step_up import StepUp
 from stead.identity.types import Json
 
 _ERROR = "$error"
@@ -49,10 +50,13 @@ def _refuse(value: object) -> Any:
 def _error(error: BaseException) -> Json:
     """Our own errors with what may be shown; of any other only the class, because its text may hold anything."""
     if isinstance(error, IdentityError):
-        return {"kind": type(error).__name__, "description": error.description, "hint": error.hint}
+        wanted = StepUp.of(error).as_json() if isinstance(error, StepUpRequired) else {}
+        return {"kind": type(error).__name__, "description": error.description, "hint": error.hint, **wanted}
     return {"kind": "", "description": type(error).__name__, "hint": None}
 
 
 def _raised(told: Json) -> Exception:
     kind = Kinds.known.get(told["kind"])
-    return StepFailed(told["description"]) if kind is None else kind(told["description"], hint=told["hint"])
+    if kind is None:
+        return StepFailed(told["description"])
+    return kind(told["description"], hint=told["hint"], **StepUp.from_json(told).as_json())

@@ -28,13 +28,14 @@ from google.protobuf.json_format import ParseError
 
 from stead.broker.executor.errands import Errand
 from stead.broker.executor.reading import read_message, read_task, refusal_of
-from stead.broker.executor.replies import SIGN_IN, Fault, Reply, failed, passed_on
+from stead.broker.executor.replies import SIGN_IN, Fault, Reply, failed, passed_on, stronger
 from stead.broker.executor.subjects import Subjects
 from stead.broker.registry.cards import IDENTITY_EXTENSION, IN_TASK_EXTENSION
 from stead.broker.registry.entries import Entry
 from stead.broker.structs import to_value
 from stead.identity.egress import OpenHop
-from stead.identity.errors import IdentityError, InvalidGrant, InvalidToken, ProviderUnavailable
+from stead.identity.errors import IdentityError, InvalidGrant, InvalidToken, ProviderUnavailable, StepUpRequired
+from stead.identity.step_up import StepUp
 from stead.identity.types import Json
 from stead.identity.workload import Workload
 
@@ -66,7 +67,7 @@ class Agents:
     async def call(self, errand: Errand, entry: Entry, inputs: Json) -> Reply:
         """The step's one call. It may be repeated: the agent answers a repeated message id with the same task."""
         skill = errand.step.skill.removeprefix(f"{entry.name}.")
-        message = _message(errand.key, {"skill": skill, "input": inputs})
+        message = _message(errand.message, {"skill": skill, "input": inputs})
         message.extensions.append(IDENTITY_EXTENSION)
         if errand.within is not None:
             message.metadata[IN_TASK_EXTENSION] = {"answer_within": errand.within}
@@ -138,6 +139,8 @@ class Agents:
             return failed(_UNREACHABLE.code, f"{title} does not answer.", _UNREACHABLE.hint)
         except ProviderUnavailable as error:
             return failed(_UNREACHABLE.code, error.description, error.hint)
+        except StepUpRequired as error:
+            return stronger(Fault.of(error), StepUp.of(error))
         except IdentityError as error:
             return Reply(state="refused", text=error.description, fault=Fault.of(error))
 

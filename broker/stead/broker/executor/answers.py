@@ -78,3 +78,9 @@ def _ended(sentence: str) -> str:
 def challenges(replies: Sequence[Reply]) -> list[Any]:
     """Everything that a person must still answer."""
     return [challenge for reply in replies if reply.state == "parked" for challenge in reply.challenges]
+
+
+def sign_in(replies: Sequence[Reply]) -> Mapping[str, Any] | None:
+    """The sign-in that a person must repeat: any, or the first that has to be stronger or fresher; None for none."""
+    wanted = [reply.step_up or {} for reply in replies if reply.sign_in]
+    return next(filter(None, wanted), wanted[0]) if wanted else None

@@ -15,7 +15,8 @@ from stead.identity.values import Arrival, Grant, acting_for
 class Errand:
     """A step of a task. `key` is the idempotency key of its one call, the same after any restart.
 
-    `within` is how many seconds the task's caller allows a person for an answer, if it said so.
+    `within` is how many seconds the task's caller allows a person for an answer, if it said so; `sign_ins` how often
+    the person signed in anew for this call, after it had been refused to a weaker sign-in.
     """
 
     task: str
@@ -23,6 +24,12 @@ class Errand:
     arrival: Arrival | None
     step: Step
     within: float | None = None
+    sign_ins: int = 0
+
+    @property
+    def message(self) -> str:
+        """What the callee knows the call by: a repeated one is the same. One that it refused is not made again."""
+        return f"{self.key}:{self.sign_ins}" if self.sign_ins else self.key
 
     @property
     def key(self) -> str:

@@ -7,8 +7,10 @@ import httpx
 from a2a.types import Artifact, Message, Part, Task, TaskState
 from a2a.utils.errors import A2AError, InvalidParamsError, InvalidRequestError, TaskNotFoundError
 
-from stead.broker.executor.replies import Fault, Reply, failed
+from stead.broker.executor.replies import Fault, Reply, failed, stronger
 from stead.broker.structs import to_json
+from stead.identity.errors import StepUpRequired
+from stead.identity.step_up import StepUp
 
 LONGEST = 2000
 _FAULTS = {"error", "code", "description", "hint"}
@@ -42,9 +44,9 @@ def refusal_of(error: A2AError, title: str) -> Reply:
     """The reply that an error of the A2A client is. An ingress's refusal keeps its sentence; others only fail."""
     cause = error.__cause__
     if isinstance(cause, httpx.HTTPStatusError) and cause.response.status_code in (400, 401, 403):
-        fault = _fault_in(cause.response)
-        if fault is not None:
-            return Reply(state="refused", text=fault.description, fault=fault)
+        told = _told_in(cause.response)
+        if told is not None:
+            return _refused(told)
     if isinstance(error, InvalidParamsError | InvalidRequestError):
         return failed("invalid_request", f"{title} does not accept that: {_short(error.message)}")
     if isinstance(error, TaskNotFoundError):
@@ -79,8 +81,17 @@ def _unfinished(task: Task, state: Any, otherwise: str) -> Reply:
     data = data_of(parts)
     text = text_of(parts) or otherwise
     told = data.get("error") if isinstance(data, Mapping) else None
+    if isinstance(told, Mapping) and state == "refused" and told.get("code") == StepUpRequired.code:
+        return _refused(told, task.id)
     fault = _fault(told, text) if isinstance(told, Mapping) else Fault(code=str(state), description=text)
     return Reply(state=state, text=text, fault=fault, child=task.id)
+
+
+def _refused(told: Mapping[str, Any], child: str | None = None) -> Reply:
+    fault = _fault(told, "The agent refused.")
+    if fault.code == StepUpRequired.code:
+        return stronger(fault, StepUp.from_json(told), child)
+    return Reply(state="refused", text=fault.description, fault=fault)
 
 
 def _parked(task: Task) -> Reply:
@@ -88,11 +99,14 @@ def _parked(task: Task) -> Reply:
     data = data if isinstance(data, Mapping) else {}
     one, many = data.get("challenge"), data.get("challenges")
     found = [one] if isinstance(one, Mapping) else [each for each in many or () if isinstance(each, Mapping)]
-    return Reply(state="parked", text=text_of(task.status.message.parts), child=task.id, challenges=tuple(found))
+    text, wanted = text_of(task.status.message.parts), data.get("sign_in")
+    step_up = StepUp.from_json(wanted).as_json() if isinstance(wanted, Mapping) else None
+    again = step_up is not None
+    return Reply(state="parked", text=text, child=task.id, challenges=tuple(found), sign_in=again, step_up=step_up)
 
 
-def _fault_in(response: httpx.Response) -> Fault | None:
-    """The refusal in an ingress's JSON-RPC error, or in an OAuth error body."""
+def _told_in(response: httpx.Response) -> Mapping[str, Any] | None:
+    """The refusal in an ingress's JSON-RPC error."""
     try:
         error = response.json().get("error")
     except (ValueError, AttributeError, RecursionError):
@@ -101,7 +115,7 @@ def _fault_in(response: httpx.Response) -> Fault | None:
         return None
     data = error.get("data")
     first = data[0] if isinstance(data, list) and data and isinstance(data[0], Mapping) else {}
-    return _fault({"code": first.get("reason"), "description": error["message"], "hint": first.get("hint")}, "")
+    return {**first, "code": str(first.get("reason") or "server_error").lower(), "description": error["message"]}
 
 
 def _fault(told: Mapping[str, Any], otherwise: str) -> Fault:

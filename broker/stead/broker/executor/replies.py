@@ -5,9 +5,11 @@ from typing import Any, Literal
 
 from pydantic import Field
 
+from stead.broker.executor.errands import Errand
 from stead.broker.plans import Value
 from stead.identity.egress import OpenHop
 from stead.identity.errors import IdentityError
+from stead.identity.step_up import MOST, StepUp
 
 State = Literal["completed", "refused", "failed", "canceled", "working", "parked", "sign_in"]
 
@@ -26,8 +28,9 @@ class Fault(Value):
 
 
 class Reply(Value):
-    """`child` is the agent's task; `challenges` are what a person must answer; `sign_in` says that the person's token
-    ran out meanwhile; `hop` is the call that was made, for as long as its end is not known."""
+    """`child` is the agent's task; `challenges` are what a person must answer; `sign_in` says that the person must sign
+    in again: their token ran out, or `step_up` says what is wanted; `hop` is the call that was made, for as long as its
+    end is not known."""
 
     state: State
     text: str = ""
@@ -36,6 +39,7 @@ class Reply(Value):
     child: str | None = None
     challenges: tuple[Mapping[str, Any], ...] = Field(default=())
     sign_in: bool = False
+    step_up: Mapping[str, Any] | None = None
     hop: str | None = None
 
     @property
@@ -45,9 +49,25 @@ class Reply(Value):
 
     def then(self, later: "Reply") -> "Reply":
         """What is known after another look: a look that failed for want of a sign-in leaves the rest as it was."""
-        if later.state == "sign_in" and self.child is not None:
-            return self.model_copy(update={"sign_in": True})
+        if later.state == "sign_in" and later.child is None and self.child is not None:
+            return self.model_copy(update={"sign_in": True, "step_up": later.step_up})
         return later.model_copy(update={"hop": self.hop})
+
+
+def stronger(fault: Fault, wanted: StepUp, child: str | None = None) -> Reply:
+    """It was refused to this sign-in: with another one it may be called again. `child` is the task that ended so."""
+    text, said = fault.description, wanted.as_json()
+    return Reply(state="sign_in", text=text, fault=fault, child=child, sign_in=True, step_up=said)
+
+
+def bounded(reply: Reply, errand: Errand) -> Reply:
+    """The reply; but who refuses one sign-in after the other is not asked again, nor who may have done something."""
+    if reply.state != "sign_in" or reply.step_up is None:
+        return reply
+    begun = reply.child is not None and errand.step.effects
+    if begun or errand.sign_ins >= MOST:
+        return Reply(state="refused", text=reply.text, fault=reply.fault, child=reply.child)
+    return reply.model_copy(update={"child": None})
 
 
 def passed_on(reply: Reply, hop: OpenHop) -> Reply:

@@ -8,11 +8,13 @@ from dbos import DBOS
 from stead.broker.errors import UnknownEntry
 from stead.broker.executor import durable
 from stead.broker.executor.errands import Errand, arrival_of
-from stead.broker.executor.office import Office, current
+from stead.broker.executor.office import current
 from stead.broker.executor.parked import WAKE
 from stead.broker.executor.relay import checked
-from stead.broker.executor.replies import Reply, failed
+from stead.broker.executor.replies import Reply, bounded, failed
 from stead.broker.plans import Step
+from stead.identity.errors import InvalidToken
+from stead.identity.step_up import StepUp
 from stead.identity.types import Json
 
 _log = logging.getLogger(__name__)
@@ -42,9 +44,16 @@ async def _run(errand: Errand, inputs: Json) -> Reply:
         if reply != told:
             await _tell(errand, reply)
         told = reply
-        later = await _wait(errand, reply, inputs)
-        days += later is None
-        reply = later or reply
+        news = await _news(errand, reply)
+        if news is None:
+            days += 1
+        elif reply.child is not None:
+            seen = await _look(errand, reply.child, news.get("declined"))
+            reply = reply if seen is None else bounded(reply.then(seen), errand)
+        elif await _signed_in(errand, reply):
+            # It was not carried out: the person's token had run out before, or their sign-in was not what it takes.
+            errand = errand if reply.step_up is None else replace(errand, sign_ins=errand.sign_ins + 1)
+            reply = await _call(errand, inputs)
     if reply.waits:
         return failed("expired", "Nobody answered in time.", "Ask again.")
     if reply.hop is not None:
@@ -64,7 +73,7 @@ async def _call(errand: Errand, inputs: Json) -> Reply:
         client = office.agents if entry.kind == "agent" else office.tools
         async with office.parked.calling(errand.task):
             within = await office.board.time_allowed(errand.task, errand.owner)
-            reply = await client.call(replace(errand, within=within), entry, inputs)
+            reply = bounded(await client.call(replace(errand, within=within), entry, inputs), errand)
             if reply.child is not None and office.parked.called_off(errand.task):
                 await office.agents.cancel(errand, entry, reply.child)
         return checked(reply, errand, office.registry).model_dump(mode="json")
@@ -72,21 +81,33 @@ async def _call(errand: Errand, inputs: Json) -> Reply:
     return Reply.model_validate(await durable.once("call", work))
 
 
-async def _wait(errand: Errand, reply: Reply, inputs: Json) -> Reply | None:
-    """What the step is after the next thing that happens; None when nothing did for a day."""
+async def _news(errand: Errand, reply: Reply) -> Json | None:
+    """What wakes the step next; None when nothing did for a day."""
+    working = reply.state == "working"
+    async with current().parked.waiting(errand, reply):
+        message = await durable.receive(WAKE, WORKING_PAUSE if working else DAY)
+    return {} if message is None and working else message
+
+
+async def _signed_in(errand: Errand, reply: Reply) -> bool:
+    """Whether the person's sign-in is now what the refused call takes, as far as that can be told here."""
+    if reply.step_up is None:
+        return True
+    wanted, office = StepUp.from_json(reply.step_up), current()
+
+    async def work() -> bool:
+        try:
+            principal = await office.subjects.principal(errand.owner, errand.task)
+        except InvalidToken:
+            return False
+        return wanted.is_met_by(principal, office.workload.clock())
+
+    return await durable.once("signed in", work)
+
+
+async def _look(errand: Errand, child: str, declined: str | None) -> Reply | None:
     office = current()
-    async with office.parked.waiting(errand, reply):
-        message = await durable.receive(WAKE, WORKING_PAUSE if reply.state == "working" else DAY)
-    if message is None and reply.state != "working":
-        return None
-    if reply.child is None:
-        # It was never sent: the person's token had run out before.
-        return await _call(errand, inputs)
-    later = await _look(office, errand, reply.child, (message or {}).get("declined"))
-    return reply if later is None else reply.then(later)
 
-
-async def _look(office: Office, errand: Errand, child: str, declined: str | None) -> Reply | None:
     async def work() -> Json | None:
         entry = office.registry.entry(errand.step.agent)
         if declined is None:

@@ -3,9 +3,11 @@
 A task outlives its tokens; whoever owns it renews them by asking after it. It never falls back to the broker itself.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
+from stead.identity.clock import Clock, system_clock
 from stead.identity.errors import InvalidToken
+from stead.identity.step_up import renews
 from stead.identity.values import AccessToken, Principal
 from stead.identity.vault_async import AsyncVault
 from stead.identity.verifier import Verifier
@@ -19,15 +21,17 @@ class Subjects:
 
     vault: AsyncVault
     verifier: Verifier
-    _expiry: dict[tuple[str, str], int] = field(default_factory=dict)
+    clock: Clock = system_clock
+    _held: dict[tuple[str, str], Principal] = field(default_factory=dict)
 
     async def keep(self, task: str, principal: Principal) -> bool:
-        """Keeps the caller's token for their task. False when the one kept lives at least as long."""
+        """Keeps the caller's token for their task. False when the one kept is as good; see `renews`."""
         key = (principal.owner, task)
-        if principal.token is None or principal.expires_at <= self._expiry.get(key, 0):
+        held = self._held.get(key)
+        if principal.token is None or (held is not None and not renews(principal, held, self.clock())):
             return False
         await self.vault.put(principal.owner, task, _SUBJECT, principal.token)
-        self._expiry[key] = principal.expires_at
+        self._held[key] = replace(principal, token=None)
         return True
 
     async def principal(self, owner: str, task: str) -> Principal:
@@ -42,5 +46,5 @@ class Subjects:
 
     async def forget(self, owner: str, task: str) -> None:
         """Deletes the token: the task is over."""
-        self._expiry.pop((owner, task), None)
+        self._held.pop((owner, task), None)
         await self.vault.forget(owner, task)

@@ -121,8 +121,9 @@ async def _show_state(course: Course, progress: Progress, shown: Shown) -> Shown
             await course.status("working")
         return None
     data: Json = {"challenges": answers.challenges(waiting)}
-    if any(reply.sign_in for reply in waiting):
-        data["sign_in"] = {"issuer": course.office.workload.issuer}
+    wanted = answers.sign_in(waiting)
+    if wanted is not None:
+        data["sign_in"] = {"issuer": course.office.workload.issuer, **wanted}
     text = " ".join(dict.fromkeys(reply.text for reply in waiting if reply.text))
     if shown != (text, data):
         await course.status("auth_required", text, data)

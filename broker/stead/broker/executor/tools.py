@@ -14,11 +14,12 @@ from pydantic import ValidationError
 
 from stead.broker.executor.attempts import Attempts
 from stead.broker.executor.errands import Errand
-from stead.broker.executor.replies import SIGN_IN, Fault, Reply, failed, passed_on
+from stead.broker.executor.replies import SIGN_IN, Fault, Reply, failed, passed_on, stronger
 from stead.broker.executor.subjects import Subjects
 from stead.broker.registry.entries import Entry
-from stead.identity.errors import IdentityError, InvalidGrant, InvalidToken, ProviderUnavailable
-from stead.identity.replies import REFUSED
+from stead.identity.errors import IdentityError, InvalidGrant, InvalidToken, ProviderUnavailable, StepUpRequired
+from stead.identity.replies import REFUSED, UNAUTHENTICATED
+from stead.identity.step_up import StepUp
 from stead.identity.types import Json
 from stead.identity.workload import Workload
 
@@ -37,7 +38,7 @@ class Tools:
     async def call(self, errand: Errand, entry: Entry, inputs: Json) -> Reply:
         """The step's one call."""
         title = entry.title or entry.name
-        if errand.step.effects and not await self.attempts.begin(errand.key):
+        if errand.step.effects and not await self.attempts.begin(errand.message):
             # MCP has no idempotency key: after a crash nobody can say whether the tool did its work.
             return failed("interrupted", f"It is not known whether {title} did it.", "Look there before you ask again.")
         try:
@@ -47,6 +48,8 @@ class Tools:
             return SIGN_IN
         except ProviderUnavailable as error:
             return failed(error.code, error.description, error.hint)
+        except StepUpRequired as error:
+            return stronger(Fault.of(error), StepUp.of(error))
         except IdentityError as error:
             return Reply(state="refused", text=error.description, fault=Fault.of(error))
 
@@ -87,21 +90,24 @@ def _sentence(said: str, output: Any, title: str) -> str:
 
 
 def _failure(error: BaseException, title: str) -> Reply:
-    if isinstance(error, MCPError) and error.error.code == REFUSED:
-        reason, hint = _details(error.error.data)
-        description = error.error.message[:500]
-        return Reply(state="refused", text=description, fault=Fault(code=reason, description=description, hint=hint))
+    if isinstance(error, MCPError) and error.error.code in (REFUSED, UNAUTHENTICATED):
+        reason, hint, told = _details(error.error.data)
+        fault = Fault(code=reason, description=error.error.message[:500], hint=hint)
+        if reason == StepUpRequired.code:
+            return stronger(fault, StepUp.from_json(told))
+        if error.error.code == REFUSED:
+            return Reply(state="refused", text=fault.description, fault=fault)
     if isinstance(error, IdentityError):
         raise error
     _log.warning("a tool of %s failed: %s", title, type(error).__name__)
     return failed("server_error", f"{title} failed.", "Its log says why.")
 
 
-def _details(data: object) -> tuple[str, str | None]:
+def _details(data: object) -> tuple[str, str | None, Mapping[str, Any]]:
     first = data[0] if isinstance(data, list) and data else None
     details = first if isinstance(first, Mapping) else {}
     hint = details.get("hint")
-    return str(details.get("reason") or "access_denied").lower(), hint if isinstance(hint, str) else None
+    return str(details.get("reason") or "access_denied").lower(), hint if isinstance(hint, str) else None, details
 
 
 def _innermost(error: BaseException) -> BaseException:

@@ -7,7 +7,7 @@ from typing import Any
 
 from a2a.types import Task, TaskState
 
-from stead.demo.cli.broker import Broker, challenges, data, text
+from stead.demo.cli.broker import Broker, challenges, data, sign_in, text
 from stead.demo.cli.output import emit, say, tell
 from stead.demo.cli.session import Session, signed_in
 from stead.demo.cli.trail import hops_of
@@ -89,6 +89,7 @@ async def _followed(broker: Broker, session: Session, goal: str, *, approve: boo
     async for task in broker.follow(goal):
         show(task)
         await _approved(session, task, answered, approve=approve)
+        await _signed_in(session, broker, task, answered)
         seen = task
     return seen
 
@@ -103,6 +104,17 @@ async def _approved(session: Session, task: Task, answered: set[str], *, approve
             tell(f"{session.person.name} at {challenge['provider']['name']}: {page.words()[:160]}")
         else:
             tell(f"{challenge['provider']['name']} must be asked. Open: {challenge['link']}")
+
+
+async def _signed_in(session: Session, broker: Broker, task: Task, answered: set[str]) -> None:
+    """Signs in as the task needs it (RFC 9470), and lets the broker know by asking after the task."""
+    wanted, asked = sign_in(task), f"sign-in {task.status.timestamp}"
+    if wanted is None or asked in answered:
+        return
+    answered.add(asked)
+    tell(f"{session.person.name} has to sign in again: {text(task)}")
+    await session.raise_to(wanted)
+    await broker.task(task.id)
 
 
 async def _last(tasks: AsyncIterator[Task]) -> Task:

@@ -26,6 +26,7 @@ from a2a.utils.errors import UnsupportedOperationError
 from stead.demo.cli.session import Session
 from stead.identity.errors import AccessDenied, IdentityError, ProviderUnavailable
 from stead.identity.settings import Settings
+from stead.identity.step_up import StepUp
 
 TERMINAL = {
     TaskState.TASK_STATE_COMPLETED,
@@ -175,6 +176,15 @@ def text(task: Task) -> str:
 
 def challenges(task: Task) -> list[dict[str, Any]]:
     """What the task waits for the person to authorize."""
-    if task.status.state != TaskState.TASK_STATE_AUTH_REQUIRED:
-        return []
-    return [one for part in get_data_parts(task.status.message.parts) for one in part.get("challenges", [])]
+    return [one for said in _required(task) for one in said.get("challenges", [])]
+
+
+def sign_in(task: Task) -> StepUp | None:
+    """The sign-in that the task waits for, if it does."""
+    wanted = [said["sign_in"] for said in _required(task) if isinstance(said.get("sign_in"), dict)]
+    return StepUp.from_json(wanted[0]) if wanted else None
+
+
+def _required(task: Task) -> list[dict[str, Any]]:
+    waits = task.status.state == TaskState.TASK_STATE_AUTH_REQUIRED
+    return get_data_parts(task.status.message.parts) if waits else []

@@ -24,6 +24,7 @@ from stead.identity.flows.wire import TokenSet, origin
 from stead.identity.home import Home
 from stead.identity.samples import PERSONS, Person
 from stead.identity.settings import Settings
+from stead.identity.step_up import ANY, StepUp
 from stead.identity.values import AccessToken, RefreshToken
 
 CLIENT_ID = "stead-cli"
@@ -67,22 +68,37 @@ class Session:
         self._client = client.proving(ECKey.generate_key("P-256")) if bound else client
         self.nonces = Nonces()
         self._refresh: RefreshToken | None = None
+        self._resources: Mapping[str, tuple[str, ...]] = {}
         self._tokens: dict[str, TokenSet] = {}
         self._renewing = asyncio.Lock()
 
-    async def sign_in(self, resources: Mapping[str, tuple[str, ...]]) -> None:
-        """Signs the person in for `resources` (audience → scopes). Raises `AccessDenied` when the login is refused."""
-        scopes = ("openid", "profile", *(scope for wanted in resources.values() for scope in wanted))
+    async def sign_in(self, resources: Mapping[str, tuple[str, ...]], wanted: StepUp = ANY) -> None:
+        """Signs the person in for `resources` (audience → scopes), as is `wanted`.
+
+        Raises `AccessDenied` when the login is refused, `InvalidToken` when it is not as strong as that.
+        """
+        scopes = ("openid", "profile", *(scope for several in resources.values() for scope in several))
         pending = begin(
-            self._client, self._metadata, redirect_uri=REDIRECT_URI, scopes=scopes, resources=tuple(resources)
+            self._client,
+            self._metadata,
+            redirect_uri=REDIRECT_URI,
+            scopes=scopes,
+            resources=tuple(resources),
+            max_age=wanted.max_age,
+            acr_values=wanted.acr_values,
         )
         page = await self.browser.visit(pending.url, until=REDIRECT_URI)
         if page.status:
             raise AccessDenied(f"{self.person.name} could not sign in: {page.words()[:200]}")
         code = validate_callback(pending, parse_qsl(urlsplit(page.url).query, keep_blank_values=True))
-        first = next(iter(resources))
+        self._resources, first = resources, next(iter(resources))
+        self._tokens.clear()
         flow = redeem(self._client, self._metadata, pending, code, now=time.time(), resource=first)
         self._keep(first, await drive(with_nonce(flow, time.time), self.http))
+
+    async def raise_to(self, wanted: StepUp) -> None:
+        """Signs the person in once more, for the same (RFC 9470 s5). Raises as `sign_in` does."""
+        await self.sign_in(self._resources, wanted)
 
     async def token(self, resource: str) -> AccessToken:
         """A token that is good at `resource` for at least half a minute."""

@@ -1,5 +1,6 @@
 """The pages at the door: what a person sees without a session, and the way in and out."""
 
+from contextlib import suppress
 from urllib.parse import parse_qs
 
 from starlette.requests import Request
@@ -9,8 +10,10 @@ from stead.demo.web.pages import Person, render
 from stead.demo.web.protection import bounded_body, check_csrf
 from stead.demo.web.session import LONGEST
 from stead.demo.web.site import Site
+from stead.demo.web.turns import read_turn
 from stead.demo.web.typeset import host
 from stead.identity.errors import IdentityError
+from stead.identity.step_up import ANY, StepUp
 
 
 class Doors:
@@ -28,14 +31,26 @@ class Doors:
         return HTMLResponse(render("page.html", csrf=session.csrf, person=Person(session.name), cheats=cheats))
 
     async def sign_in(self, request: Request) -> Response:
-        """Off to the provider."""
+        """Off to the provider; for a task that waits for it, to the sign-in that the task needs."""
         try:
-            url, cookie = await self._site.login.begin(anew="anew" in request.query_params)
+            wanted = await self._wanted(request)
+            url, cookie = await self._site.login.begin(anew="anew" in request.query_params, wanted=wanted)
         except IdentityError as error:
             return self._landing(_sentence(error), status=error.status)
         answer = RedirectResponse(url, 303)
         self._set(answer, self._site.login_cookie, cookie, path="/callback")
         return answer
+
+    async def _wanted(self, request: Request) -> StepUp:
+        """What the broker says that a task needs: an address says nothing of that, because anybody writes one."""
+        session = self._site.sessions.find(request.cookies.get(self._site.cookie))
+        task = request.query_params.get("task")
+        if session is None or not task:
+            return ANY
+        with suppress(IdentityError):  # who cannot be asked now is asked by the task once more
+            turn = read_turn(await self._site.broker.task(session, task))
+            return StepUp.from_json(turn.sign_in or {})
+        return ANY
 
     async def callback(self, request: Request) -> Response:
         """Back from the provider."""

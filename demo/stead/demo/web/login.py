@@ -23,6 +23,7 @@ from stead.identity.errors import (
 from stead.identity.flows.authorization_code import AuthorizationRequest, begin, redeem, validate_callback
 from stead.identity.flows.revocation import revoke
 from stead.identity.patience import patient
+from stead.identity.step_up import ANY, StepUp
 from stead.identity.values import RefreshToken
 from stead.identity.vault_async import AsyncVault
 from stead.identity.workload import Workload
@@ -43,8 +44,11 @@ class Login:
         self._credentials = credentials
         self._owed: list[Session] = []
 
-    async def begin(self, *, anew: bool = False) -> tuple[str, str]:
-        """The provider's page, and the cookie with which the browser must come back. `anew` asks for the password."""
+    async def begin(self, *, anew: bool = False, wanted: StepUp = ANY) -> tuple[str, str]:
+        """The provider's page, and the cookie with which the browser must come back.
+
+        `anew` asks for the password; `wanted` is what the sign-in has to be (RFC 9470 s5).
+        """
         metadata = await self._workload.metadata(self._provider.issuer)
         pending = begin(
             self._provider.client,
@@ -52,7 +56,9 @@ class Login:
             redirect_uri=f"{self._workload.url}/callback",
             scopes=self._provider.scopes,
             resources=self._provider.resources,
-            extra={"prompt": "login"} if anew else None,
+            max_age=wanted.max_age,
+            acr_values=wanted.acr_values,
+            extra={**({"prompt": "login"} if anew else {}), **({"claims": wanted.claims} if wanted.claims else {})},
         )
         cookie = self._sessions.begin_login()
         await self._vault.put("login", digest(cookie), _REQUEST, json.dumps(pending.to_json()).encode())

@@ -85,7 +85,7 @@ class Turn:
     cannot: tuple[Mapping[str, Any], ...] = ()
     questions: tuple[str, ...] = ()
     challenges: tuple[Mapping[str, Any], ...] = ()
-    sign_in: bool = False
+    sign_in: Mapping[str, Any] | None = None
     text: str = ""
     results: tuple[Mapping[str, Any], ...] = ()
     refused: tuple[Mapping[str, Any], ...] = ()
@@ -124,7 +124,7 @@ def read_turn(task: Json) -> Turn:
         cannot=tuple(_objects(plan_data.get("refused"))),
         questions=tuple(str(one.get("text", "")) for one in _objects(plan_data.get("questions"))),
         challenges=tuple(_objects(status_data.get("challenges"))) if state == "approval" else (),
-        sign_in=state == "approval" and bool(status_data.get("sign_in")),
+        sign_in=_object(status_data["sign_in"]) if state == "approval" and "sign_in" in status_data else None,
         text=_text(answer),
         results=tuple(_objects(answer_data.get("results"))),
         refused=tuple(_objects(answer_data.get("refused"))),

@@ -51,6 +51,7 @@ class AuthorizationRequest:
     resources: tuple[str, ...] = ()
     authorization_details: tuple[Json, ...] = field(default=(), repr=False)
     max_age: int | None = None
+    acr_values: tuple[str, ...] = ()
     states_issuer: bool = False
 
     def to_json(self) -> Json:
@@ -62,10 +63,13 @@ class AuthorizationRequest:
     def from_json(cls, stored: Json) -> "AuthorizationRequest":
         """What `to_json` gave. Raises `InvalidRequest` if it is not that."""
         try:
-            lists = {name: tuple(stored[name]) for name in ("scopes", "resources", "authorization_details")}
+            lists = {name: tuple(stored[name]) for name in _LISTS}
             return cls(**{**stored, **lists, "code_verifier": Secret(stored["code_verifier"])})
         except (KeyError, TypeError):
             raise InvalidRequest("This is no stored authorization request.") from None
+
+
+_LISTS = ("scopes", "resources", "authorization_details", "acr_values")
 
 
 def code_challenge(code_verifier: str) -> str:
@@ -82,13 +86,15 @@ def begin(
     resources: Sequence[str] = (),
     authorization_details: Sequence[Json] = (),
     max_age: int | None = None,
+    acr_values: Sequence[str] = (),
     extra: Mapping[str, str] | None = None,
     entropy: Entropy = secrets.token_urlsafe,
 ) -> AuthorizationRequest:
     """A new authorization request (RFC 6749 s4.1.1), with state, nonce and PKCE of its own.
 
     `resources` are where the tokens shall be good (RFC 8707), `authorization_details` what is to be approved
-    (RFC 9396); `extra` carries `prompt`, `login_hint`, `acr_values` and the like.
+    (RFC 9396). Of `max_age` and `acr_values` the ID token has to show that they were met: they are a wish to the
+    provider (RFC 9470 s5). `extra` carries `prompt`, `login_hint` and the like.
     """
     pending = AuthorizationRequest(
         url=metadata.endpoint("authorization_endpoint"),
@@ -102,6 +108,7 @@ def begin(
         resources=tuple(resources),
         authorization_details=tuple(authorization_details),
         max_age=max_age,
+        acr_values=tuple(acr_values),
         states_issuer=metadata.states_issuer,
     )
     return replace(pending, url=with_query(pending.url, (*_parameters(pending), *(extra or {}).items())))
@@ -128,6 +135,8 @@ def _parameters(pending: AuthorizationRequest) -> Form:
         form.append(("authorization_details", json.dumps(pending.authorization_details)))
     if pending.max_age is not None:
         form.append(("max_age", str(pending.max_age)))
+    if pending.acr_values:
+        form.append(("acr_values", " ".join(pending.acr_values)))
     return tuple(form)
 
 
@@ -231,6 +240,8 @@ def verify_id_token(
     if claims.get("azp", pending.client_id) != pending.client_id:
         raise InvalidToken("The ID token was issued to another client.")
     _check_age(claims, pending, now)
+    if pending.acr_values and claims.get("acr") not in pending.acr_values:
+        raise InvalidToken("The sign-in is not as strong as was asked for.", hint="Sign in with what it takes.")
     return claims
 
 

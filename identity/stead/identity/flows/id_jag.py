@@ -8,7 +8,7 @@ identity chaining (draft-ietf-oauth-identity-chaining): no service is ever hande
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any, Literal
+from typing import Literal
 
 from stead.identity.errors import IdentityError, StepUpRequired
 from stead.identity.flows.client_assertion import ClientIdentity, token_request
@@ -22,11 +22,11 @@ from stead.identity.flows.wire import (
     refusal,
     require_scope,
     scope_parameter,
-    sentence,
     successful,
     token_set,
     unusable,
 )
+from stead.identity.step_up import StepUp
 from stead.identity.types import Flow, Form, Json, Request, Response
 from stead.identity.values import Secret
 
@@ -139,14 +139,9 @@ def _refused(body: Json, issuer: str) -> IdentityError:
     stated = refusal(body, issuer)
     if not isinstance(stated, StepUpRequired):
         return stated
-    return StepUpRequired(stated.description, hint=stated.hint, **{**stated.details, **_strength(body)})
-
-
-def _strength(body: Json) -> dict[str, Any]:
-    acr, age = sentence(body.get("acr_values")), body.get("max_age")
-    told: dict[str, Any] = {} if acr is None else {"acr_values": acr}
-    is_age = isinstance(age, int) and not isinstance(age, bool) and 0 <= age < 2**31
-    return {**told, "max_age": age} if is_age else told
+    return StepUpRequired(
+        stated.description, hint=stated.hint, **{**stated.details, **StepUp.from_json(body).as_json()}
+    )
 
 
 def _grant(value: object, issuer: str) -> Secret:
