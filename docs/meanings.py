@@ -126,7 +126,8 @@ MEANINGS: Mapping[str, str] = {
     "vault.keys": (
         "`home`: made in the state directory. `file`: `vault.key_file`. `environment`: `STEAD_VAULT_KEYS`, in base64, "
         "newest first. `transit`: a transit engine of HashiCorp Vault or OpenBao. "
-        "`aws`: a key of AWS KMS; needs the extra `aws`. `google`: one of Google Cloud KMS; needs the extra `google`."
+        "`aws`: a key of AWS KMS; needs the extra `aws`. `google`: one of Google Cloud KMS; needs the extra `google`. "
+        "`azure`: one of Azure Key Vault or a Managed HSM."
     ),
     "vault.former": "Where keys were before: what they wrapped still opens, until `stead vault rotate` has moved it.",
     "vault.key_file": "A file of keys, 32 random bytes in base64 each, one a line, newest first.",
@@ -138,6 +139,14 @@ MEANINGS: Mapping[str, str] = {
     "vault.google_endpoint": "Where Cloud KMS is reached; Google's own address when not set.",
     "vault.google_credentials_file": "A workload identity's configuration, or a service account's key, as Google's "
     "tools write them. Without it, whatever the machine is to Google (metadata server).",
+    "vault.azure_key": "The address of a key, without a version: `https://….vault.azure.net/keys/…`.",
+    "vault.azure_algorithm": "How it wraps: `RSA-OAEP-256`, or with a symmetric key of a Managed HSM `A256KW`.",
+    "vault.azure_resource": "Whom our token at Azure is for; `https://managedhsm.azure.net` for a Managed HSM.",
+    "vault.azure_tenant": "The tenant that knows this workload; with `vault.azure_token_file`.",
+    "vault.azure_client": "Its client id there, or which of a machine's several managed identities it is.",
+    "vault.azure_token_file": "The platform's token for this workload (workload identity federation). Without it, the "
+    "machine's managed identity.",
+    "vault.azure_login": "Where Entra gives tokens; another in a sovereign cloud.",
     "vault.aws_endpoint": "Where AWS KMS is reached, such as a VPC endpoint; the region's own when not set.",
     "telemetry": "Spans for what the trail records, by OpenTelemetry; needs the extra `otel`.",
     "telemetry.traces": (

@@ -1,6 +1,7 @@
 """HTTP to a key service: what it is sent and answers goes nowhere else, and has an end."""
 
 import time
+from contextlib import closing
 
 import httpx
 
@@ -24,13 +25,23 @@ class Wire:
             verify=tls(), timeout=TIMEOUT, trust_env=False, follow_redirects=False, cookies=no_cookies()
         )
 
-    def ask(self, method: str, url: str, headers: dict[str, str], body: Json | None = None) -> Json:
-        """The JSON object that the service answers with.
+    def ask(
+        self,
+        method: str,
+        url: str,
+        headers: dict[str, str],
+        body: Json | None = None,
+        *,
+        form: dict[str, str] | None = None,
+    ) -> Json:
+        """The JSON object that the service answers with to a JSON object, or to a form.
 
         Raises `ConfigurationError` for a refusal that somebody has to mend, `ProviderUnavailable` for anything else.
         """
         try:
-            status, content = self._exchange(method, url, headers, body)
+            status, content = self._exchange(
+                self._client.build_request(method, url, headers=headers, json=body, data=form)
+            )
         except (httpx.HTTPError, httpx.InvalidURL):
             # Its text may quote the request.
             raise ProviderUnavailable("The key service cannot be reached.", hint=f"Check {self._setting}.") from None
@@ -47,9 +58,11 @@ class Wire:
         """Closes its connections."""
         self._client.close()
 
-    def _exchange(self, method: str, url: str, headers: dict[str, str], body: Json | None) -> tuple[int, bytes]:
+    def _exchange(self, request: httpx.Request) -> tuple[int, bytes]:
         until, content = time.monotonic() + TIMEOUT, b""
-        with self._client.stream(method, url, json=body, headers=headers) as reply:
+        # auth=None would read user information from the URL; an explicit Auth() adds nothing.
+        reply = self._client.send(request, stream=True, auth=httpx.Auth())
+        with closing(reply):
             for part in reply.iter_bytes():
                 content += part
                 if len(content) > MAX_ANSWER or time.monotonic() > until:

@@ -9,6 +9,9 @@ from pydantic import AfterValidator, Field, model_validator
 from stead.identity.addresses import is_confidential
 from stead.identity.aws_keys import NAME as AWS_KEY
 from stead.identity.aws_keys import AwsKeys
+from stead.identity.azure_keys import NAME as AZURE_KEY
+from stead.identity.azure_keys import Algorithm, AzureKeys
+from stead.identity.azure_token import LOGIN, AzureToken
 from stead.identity.errors import ConfigurationError
 from stead.identity.google_keys import NAME as GOOGLE_KEY
 from stead.identity.google_keys import GoogleKeys
@@ -30,16 +33,18 @@ def _confidential(url: str) -> str:
 
 ServiceUrl = Annotated[str, AfterValidator(_confidential)]
 AwsKey = Annotated[str, Field(pattern=AWS_KEY)]
+AzureKey = Annotated[str, AfterValidator(_confidential), Field(pattern=AZURE_KEY)]
 GoogleKey = Annotated[str, Field(pattern=GOOGLE_KEY)]
 TransitKey = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,128}$")]
 
 
-Kind = Literal["home", "file", "environment", "transit", "aws", "google"]
+Kind = Literal["home", "file", "environment", "transit", "aws", "google", "azure"]
 _NEEDED: Mapping[Kind, tuple[str, ...]] = {
     "file": ("key_file",),
     "transit": ("transit_url", "transit_token_file"),
     "aws": ("aws_key",),
     "google": ("google_key",),
+    "azure": ("azure_key",),
 }
 
 
@@ -57,6 +62,13 @@ class VaultSettings(Strict):
     google_key: GoogleKey | None = None
     google_endpoint: ServiceUrl | None = None
     google_credentials_file: Path | None = None
+    azure_key: AzureKey | None = None
+    azure_algorithm: Algorithm = "RSA-OAEP-256"
+    azure_resource: ServiceUrl = "https://vault.azure.net"
+    azure_tenant: str | None = None
+    azure_client: str | None = None
+    azure_token_file: Path | None = None
+    azure_login: ServiceUrl = LOGIN
 
     @model_validator(mode="after")
     def _complete(self) -> Self:
@@ -64,6 +76,8 @@ class VaultSettings(Strict):
             missing = [name for name in _NEEDED.get(kind, ()) if getattr(self, name) is None]
             if missing:
                 raise ValueError(f"keys of the kind {kind} need {' and '.join(missing)}")
+        if self.azure_token_file is not None and (self.azure_tenant is None or self.azure_client is None):
+            raise ValueError("azure_token_file needs azure_tenant and azure_client")
         return self
 
     def service(self, home: Home, name: str) -> KeyService:
@@ -81,11 +95,24 @@ class VaultSettings(Strict):
             case "google":
                 file, endpoint = self.google_credentials_file, self.google_endpoint
                 return GoogleKeys(str(self.google_key), name, endpoint=endpoint, credentials_file=file)
+            case "azure":
+                return self._azure(home, name)
             case "file":
                 return LocalKeys(keys_of_file(self.key_file or Path()), name)
             case "environment":
                 return LocalKeys(lambda: decoded(vault_keys_of_environment()), name)
         return LocalKeys(lambda: home.kept_secrets(name) if former else home.secrets(name), name)
+
+    def _azure(self, home: Home, name: str) -> KeyService:
+        token = AzureToken(
+            self.azure_resource,
+            tenant=self.azure_tenant,
+            client=self.azure_client,
+            token_file=self.azure_token_file,
+            login=self.azure_login,
+        )
+        local = home.secret(f"{name}-binding")
+        return AzureKeys(str(self.azure_key), name, token=token, local=local, algorithm=self.azure_algorithm)
 
 
 def open_vault(home: Home, settings: VaultSettings, name: str) -> Vault:
