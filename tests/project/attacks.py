@@ -4,6 +4,7 @@ A test is named `part/module::test`; every name is checked by `test_attacks`.
 """
 
 from tests.project.attacks_in_task import IN_TASK
+from tests.project.attacks_on_endings import ENDINGS
 
 VALIDATORS = {
     "alg none in any spelling, empty, missing, a list": (
@@ -417,4 +418,5 @@ ATTACKS = {
     "exchange": EXCHANGE,
     "egress": EGRESS,
     "in the task": IN_TASK,
+    "endings": ENDINGS,
 }

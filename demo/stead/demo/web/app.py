@@ -42,7 +42,11 @@ def web_app(workload: Workload) -> ASGIApp:
     app = Starlette(routes=_routes(Doors(site), Views(site)), lifespan=lifespan, exception_handlers=handlers)
     issuer = urlsplit(site.provider.issuer)
     protected = Protected(app, origin=workload.url, form_origins=(f"{issuer.scheme}://{issuer.netloc}",))
-    return with_doors(protected, workload, lambda _: site.provider.client.client_id)
+
+    def called(issuer: str) -> str:
+        return (site.provider.client if issuer == site.provider.issuer else workload.client_of(issuer)).client_id
+
+    return with_doors(protected, workload, called)
 
 
 def _routes(doors: Doors, views: Views) -> list[Route | Mount]:
