@@ -40,6 +40,11 @@ class Authority:
         certificate = self._sign(name, key, [x509.SubjectAlternativeName([LOOPBACK, *names])])
         return _written(self.folder, name, certificate, key, authorities or self.file)
 
+    def der(self, name: str, extensions: Sequence[x509.ExtensionType]) -> bytes:
+        """A certificate for a key that nobody keeps."""
+        key = ec.generate_private_key(ec.SECP256R1())
+        return self._sign(name, key, extensions).public_bytes(serialization.Encoding.DER)
+
     def _sign(
         self, name: str, key: ec.EllipticCurvePrivateKey, extensions: Sequence[x509.ExtensionType]
     ) -> x509.Certificate:

@@ -10,6 +10,8 @@ from typing import Any
 import httpx
 import pytest
 from cryptography import x509
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from stead.identity.client_certificates import KnownCertificate
 from stead.identity.driver import drive
@@ -23,7 +25,7 @@ from stead.identity.settings import Settings
 from stead.identity.tls import TlsFiles
 from stead.identity.workload_settings import ClientCertificateSettings, TlsSettings
 from tests.server import issuers
-from tests.server.certificates import Authority, self_signed, thumbprint_of
+from tests.server.certificates import LOOPBACK, Authority, self_signed, thumbprint_of
 from tests.server.issuers import TRAIL
 from tests.server.parties import claims_of
 from tests.server.secured import serving
@@ -198,6 +200,13 @@ NAMES: Mapping[str, tuple[str, str, x509.GeneralName]] = {
 """What the settings say, what is not quite that, and the name in the certificate."""
 
 
+@pytest.fixture(scope="module")
+def elsewhere(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    """A certificate with a name of each kind, none of them one of ours."""
+    names = [x509.DNSName("else.example"), named("urn:else"), LOOPBACK, x509.RFC822Name("somebody@else.example")]
+    return Authority(tmp_path_factory.mktemp("elsewhere")).der("elsewhere", [x509.SubjectAlternativeName(names)])
+
+
 def known(member: str, value: str) -> KnownCertificate:
     return ClientCertificateSettings.model_validate({member: value}).known()
 
@@ -219,6 +228,29 @@ def test_a_subject_counts_as_a_whole_and_not_by_its_last_part(tmp_path: Path) ->
     for said in ("CN=broker,O=FinPort", "CN=Broker", "O=broker", "CN=broke"):
         with pytest.raises(InvalidToken, match="not this client's"):
             KnownCertificate(subject_dn=said).check(pem)
+
+
+@pytest.mark.filterwarnings("ignore::cryptography.utils.CryptographyDeprecationWarning")
+@given(place=st.integers(0, 2_000), value=st.integers(0, 255), cut=st.integers(0, 60))
+@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_a_damaged_certificate_is_refused_and_no_crash(elsewhere: bytes, place: int, value: int, cut: int) -> None:
+    """Behind a proxy, any bytes may come."""
+    damaged = bytearray(elsewhere)
+    damaged[place % len(damaged)] = value
+    pem = ssl.DER_cert_to_PEM_cert(bytes(damaged[: len(damaged) - (cut if cut < 20 else 0)]))
+    for each in (*(known(member, said) for member, (said, _, _) in NAMES.items()), KnownCertificate(subject_dn="CN=x")):
+        with pytest.raises(InvalidToken):
+            each.check(pem)
+
+
+def test_a_certificate_that_says_something_twice_says_nothing(tmp_path: Path) -> None:
+    """Its parser raises what is no `ValueError` there."""
+    pair = [x509.UnrecognizedExtension(x509.ObjectIdentifier(f"1.2.3.4.{last}"), b"\x05\x00") for last in (4, 5)]
+    der = Authority(tmp_path).der("odd", [x509.SubjectAlternativeName([named("urn:odd")]), *pair])
+    known("san_uri", "urn:odd").check(ssl.DER_cert_to_PEM_cert(der))
+    twice = der.replace(bytes.fromhex("06042a030405"), bytes.fromhex("06042a030404"))
+    with pytest.raises(InvalidToken, match="shows none"):
+        known("san_uri", "urn:odd").check(ssl.DER_cert_to_PEM_cert(twice))
 
 
 def test_one_that_vouches_for_itself_has_no_name_that_counts(tmp_path: Path) -> None:

@@ -15,6 +15,9 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from stead.identity.errors import ConfigurationError, InvalidToken
 
+UNREADABLE = (ValueError, x509.DuplicateExtension, x509.UnsupportedGeneralNameType)
+"""What reading a certificate raises that is none, or an odd one."""
+
 _SAN = x509.SubjectAlternativeName
 
 
@@ -71,10 +74,13 @@ class _Shown:
 @lru_cache(maxsize=1024)
 def _read(pem: str) -> _Shown | None:
     try:
-        certificate = x509.load_pem_x509_certificate(pem.encode())
-        named = _names(certificate)
-    except ValueError:
+        return _shown(x509.load_pem_x509_certificate(pem.encode()))
+    except UNREADABLE:
         return None
+
+
+def _shown(certificate: x509.Certificate) -> _Shown:
+    named = _names(certificate)
     return _Shown(
         certificate.public_bytes(Encoding.DER),
         certificate.subject,
@@ -124,5 +130,5 @@ def _signs_itself_alone(certificate: x509.Certificate) -> bool:
     try:
         certificate.verify_directly_issued_by(certificate)
         return not certificate.extensions.get_extension_for_class(x509.BasicConstraints).value.ca
-    except (ValueError, TypeError, InvalidSignature, x509.ExtensionNotFound):
+    except (*UNREADABLE, TypeError, InvalidSignature, x509.ExtensionNotFound):
         return False
