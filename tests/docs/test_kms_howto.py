@@ -20,7 +20,7 @@ def blocks(language: str) -> list[str]:
 
 @pytest.mark.parametrize("block", blocks("yaml"))
 def test_every_example_loads(block: str) -> None:
-    assert VaultSettings.model_validate(yaml.safe_load(block)["vault"]).keys in ("aws", "google", "transit")
+    assert VaultSettings.model_validate(yaml.safe_load(block)["vault"]).keys in ("aws", "azure", "google", "transit")
 
 
 def test_the_role_for_aws_may_do_exactly_what_is_asked() -> None:
