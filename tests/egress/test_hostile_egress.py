@@ -107,6 +107,8 @@ async def test_nothing_of_the_request_before_is_passed_on(client: Any, callee: A
         "Via": "1.1 alice",
         "Proxy-Authorization": "Basic x",
         "Baggage": "user=alice",
+        "X_Forwarded_User": "alice",
+        "Proxy_Authorization": "Basic x",
     }
     with opened(hop_to(url)):
         await client.post(url, headers=inbound, json={})

@@ -210,6 +210,7 @@ def authorize(request: _Outgoing, nonces: Nonces) -> OpenHop:
 
 
 def _is_never_sent(name: str) -> bool:
+    name = name.replace("_", "-")  # many a callee takes them for the same
     return name in NEVER_SENT or name.startswith(FORWARDED)
 
 

@@ -50,7 +50,11 @@ REMEMBERED_CREDENTIALS = 1024
 _CREDENTIAL = re.compile(r"(bearer|dpop) +([A-Za-z0-9._~+/-]+=*)", re.IGNORECASE)
 _TRACEPARENT = re.compile(rb"00-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-[0-9a-f]{2}")
 _SPOOFED = re.compile(
-    rb"x-forwarded-.*|x-user.*|x-auth.*|x-remote.*|x-real-ip|forwarded|remote-user|client-cert.*|x-ssl-.*", re.DOTALL
+    rb"x-forwarded-.*|x-user.*|x-auth.*|x-remote.*|x-real-ip|forwarded|remote-user|client-cert.*|x-ssl-.*"
+    # What gateways of others' making say of whom they let in, and where a request went before they rewrote it.
+    rb"|x-client-cert.*|ssl-client-.*|x-ms-client-principal.*|x-amzn-oidc-.*|x-goog-.*|cf-access-.*|x-consumer-.*"
+    rb"|x-webauth-.*|x-original-.*|x-rewrite-.*",
+    re.DOTALL,
 )
 _CREDENTIALS = frozenset({b"authorization", b"proxy-authorization", b"dpop", HEADER.encode()})
 _OPEN_PATHS = frozenset({"/healthz", "/readyz"})
@@ -341,6 +345,7 @@ def _without_identity(headers: Headers) -> list[tuple[bytes, bytes]]:
 @lru_cache(maxsize=256)
 def _tells_identity(name: bytes) -> bool:
     """Remembered, because callers send the same few names on every request."""
+    name = name.replace(b"_", b"-")  # to an app that is called as CGI is, both are one (RFC 3875 s4.1.18)
     return name in _CREDENTIALS or _SPOOFED.fullmatch(name) is not None
 
 
