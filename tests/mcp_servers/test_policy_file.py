@@ -1,5 +1,6 @@
 """An MCP server takes rules from YAML as an agent does: its author's file tightens, the operator's takes away."""
 
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
@@ -32,6 +33,13 @@ def shop(rules: Path) -> Server:
     async def order(user: Principal, *, thing: str, count: int) -> str:
         """Takes an order."""
         return f"{count} {thing} for {user.subject}"
+
+    @server.tool(grant=Grant.OBO, scopes=("shop:order",))
+    async def give(
+        user: Principal, *, count: int, price: Decimal, urgent: bool = False, to: list[str] | str = "alice"
+    ) -> str:
+        """Gives something away."""
+        return f"{count} at {price}, {urgent}, to {to}"
 
     @server.tool(grant=Grant.OBO, scopes=("shop:order",))
     async def look(user: Principal) -> str:
@@ -80,6 +88,42 @@ async def test_the_operators_file_takes_away_from_a_tool_and_never_gives(world: 
     assert structured(await peer.call("order", {"thing": "pens", "count": 1}, token=bob))
     unscoped = world.person(peer, "alice", "other")
     assert (await peer.call("look", token=unscoped)).status_code == 403
+
+
+@pytest.mark.parametrize(
+    ("when", "given"),
+    [
+        ("input.count == 11", {"count": "11"}),
+        ("input.count == 11", {"count": 11.0}),
+        ("input.count == 1", {"count": True}),
+        ("input.urgent", {"urgent": "yes"}),
+        ("input.urgent == true", {"urgent": 1}),
+        ("!input.urgent", {}),
+        ("has(input.urgent) && !input.urgent", {}),
+        ('input.price == "5.0"', {"price": 5.0}),
+        ('decimal(input.price) > decimal("4")', {"price": 5}),
+        ('input.to == ["mallory"]', {"to": '["mallory"]'}),
+        ('input.to == "alice"', {}),
+    ],
+)
+async def test_another_spelling_of_an_argument_or_none_at_all_evades_no_rule(
+    world: World, rules: Path, when: str, given: dict[str, object]
+) -> None:
+    """What is decided on is what the tool will get, with its defaults, and not what was sent."""
+    path = world.home.folder("policies") / "shop-mcp.yaml"
+    path.write_text(f"- {{id: r, resource: shop.give, when: '{when}', outcome: deny, reason: Caught.}}")
+    peer = await world.start("shop-mcp", shop(rules).app)
+    refused = await peer.call(
+        "give", {"count": 2, "price": "1", **given}, token=world.person(peer, "alice", "shop:order")
+    )
+    assert refused.json().get("error", {}).get("message") == "Caught.", refused.text
+
+
+async def test_arguments_that_do_not_fit_run_nothing_and_are_told_by_the_tool(world: World, rules: Path) -> None:
+    peer = await world.start("shop-mcp", shop(rules).app)
+    alice = world.person(peer, "alice", "shop:order")
+    for given in ({"count": "many", "price": "1"}, {"count": 1}, {"count": 1, "price": "1", "more": 1}):
+        assert (await peer.call("give", given, token=alice)).json()["result"]["isError"]
 
 
 @pytest.mark.parametrize(

@@ -44,7 +44,7 @@ class Asked:
 def check(asked: Asked, principal: Path | None, person: str | None, through: Sequence[str], *, json: bool) -> int:
     """Explains a decision rule by rule. 0 where nothing is against it, else 1."""
     now = time.time() if asked.at is None else _time(asked.at)
-    if Path(asked.what).exists():
+    if Path(asked.what).is_file():
         who = _who(principal, Standing(person or "", now, None, tuple(through)))
         return _explain_file(Path(asked.what), asked.by(who, now), json=json)
     known = recorded(Home.current(), asked.what)

@@ -26,7 +26,7 @@ class Unchecked(Decision):
 class DeclaredPolicy(Worded):
     """The declared rights and the rules of a file first, then the tool's own check of the arguments.
 
-    `arguments` are the JSON Schemas of what the tools take.
+    `arguments` are the JSON Schemas of what the tools get.
     """
 
     def __init__(

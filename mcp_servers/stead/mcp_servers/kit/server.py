@@ -103,7 +103,7 @@ class Server:
         )
 
     def _rules(self) -> DeclaredPolicy:
-        arguments = {name: tool.parameters for name, tool in self._tools.items()}
+        arguments = {name: tool.understood_schema for name, tool in self._tools.items()}
         return DeclaredPolicy(self.name, self.declarations, arguments, self._policy)
 
     def serve(self, home: Home | None = None) -> None:
@@ -137,7 +137,9 @@ class Server:
         declaration = self.declarations.get(name) if isinstance(name, str) else None
         if declaration is None or not isinstance(arguments, dict | None):
             return None  # the SDK refuses it by the protocol's own error: nothing of that name can run
-        return Operation("tools/call", f"{self.name}.{name}", arguments or {}, declaration.effects)
+        # Another spelling that the tool takes for the same is decided on as the same.
+        understood = self._tools[str(name)].understood(arguments or {})
+        return Operation("tools/call", f"{self.name}.{name}", understood, declaration.effects)
 
     async def _for_the_caller(self, ctx: ServerRequestContext[Any, Any], call_next: CallNext) -> HandlerResult:
         if ctx.method == "tools/list":

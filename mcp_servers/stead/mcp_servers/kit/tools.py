@@ -60,6 +60,23 @@ class _Closed(ArgModelBase):
 class StrictTool(Tool):
     """A tool that refuses arguments it does not know, and says in one sentence each what is wrong with the others."""
 
+    def understood(self, arguments: Json) -> Json:
+        """The arguments as the function will get them, in JSON: each of its kind, and those left out at their defaults.
+
+        What does not fit comes back as it is: the function never gets it.
+        """
+        metadata = self.fn_metadata
+        try:
+            read = metadata.arg_model.model_validate(metadata.pre_parse_json(arguments))
+        except ValidationError:
+            return arguments
+        return read.model_dump(mode="json", by_alias=True)
+
+    @property
+    def understood_schema(self) -> Json:
+        """The JSON Schema of what `understood` gives."""
+        return self.fn_metadata.arg_model.model_json_schema(mode="serialization", by_alias=True)
+
     async def run(self, arguments: dict[str, Any], context: Any, convert_result: bool = False) -> Any:
         try:
             self.fn_metadata.arg_model.model_validate(arguments)

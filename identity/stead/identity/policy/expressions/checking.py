@@ -36,7 +36,6 @@ from stead.identity.policy.names import check_names
 
 Scope = Mapping[str, Kind]
 _WITHIN_EACH = {"list", "map", "any"}
-_STYLES = {"on": "VALUE.{name}({rest})", "of": "{name}({all})", "both": "{name}({all})"}
 
 
 class Checker:
