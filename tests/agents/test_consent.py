@@ -227,8 +227,7 @@ async def test_a_retried_step_is_one_task_and_one_payment(here: Town) -> None:
 async def test_carol_is_told_her_limit(here: Town) -> None:
     reply = await here.ask("carol", "send", {"payee": "Alice", "amount": "1000.01"})
     assert reply["error"]["message"] == (
-        "Carol Adeyemi may transfer up to 1,000.00 EUR; more needs a stronger sign-in (step-up), "
-        "which this network cannot do yet."
+        "Carol Adeyemi may transfer up to 1,000.00 EUR by this sign-in; more needs a second factor."
     )
     assert state(await here.ask("carol", "send", {"payee": "Alice", "amount": "1000.00"})) == "AUTH_REQUIRED"
 

@@ -93,13 +93,14 @@ async def test_the_same_transfer_by_a_person_without_the_right_is_refused_in_wor
     assert refused["code"] == "invalid_scope"
 
 
-async def test_a_person_with_a_limit_is_told_that_more_needs_a_stronger_sign_in(finport: FinPort) -> None:
-    code, asked = await finport.ask("Transfer 1500 EUR to Bob's savings", "carol")
-    assert code == 1
-    assert "1,000" in asked["answer"]
-    assert "step-up" in asked["answer"]
-    code, asked = await finport.ask("Transfer 900 EUR to Bob's savings", "carol", "--approve")
-    assert code == 0, asked
+async def test_a_person_with_a_limit_signs_in_once_more_for_a_transfer_above_it(finport: FinPort) -> None:
+    for amount, decisions in (("1500", ["step_up", "allow"]), ("900", ["allow"])):
+        code, asked = await finport.ask(f"Transfer {amount} EUR to Bob's savings", "carol", "--approve")
+        assert code == 0, asked
+        hops = await finport.trail(asked["task"])
+        assert [hop["decision"] for hop in hops if hop["resource"] == "transfer.send"] == decisions
+        refused = [hop for hop in hops if hop["decision"] == "step_up"]
+        assert all("1,000.00 EUR by this sign-in" in hop["description"] for hop in refused)
 
 
 async def test_the_broker_says_what_it_cannot_do_instead_of_guessing(finport: FinPort) -> None:
