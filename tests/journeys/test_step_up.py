@@ -69,6 +69,7 @@ async def test_the_page_leads_to_the_sign_in_that_is_wanted_and_the_request_goes
     async with chromium() as browser, visit(browser, strict, "bob") as bob:
         turn = await bob.ask(HELD)
         await expect(turn.get_by_test_id("needs-you")).to_contain_text("stronger or fresher sign-in")
+        await expect(bob("trail-hop").nth(2)).to_contain_text("asks for another sign-in")
         await turn.get_by_test_id("sign-in-for").click()
         assert origin(bob.page.url) == strict.urls["corporate_idp"]
         code = await bob.page.locator("#sample-code").inner_text()

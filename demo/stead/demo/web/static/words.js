@@ -38,7 +38,10 @@ export function grantWords(hop) {
   return words[hop.grant] ?? hop.grant ?? "no grant";
 }
 
+const asked = { step_up: "asks for another sign-in", consent: "asks for an approval" };
+
 export function stateWords(hop) {
+  if (hop.decision in asked) return asked[hop.decision];
   if (refused(hop)) return `refused: ${hop.code ?? hop.rule ?? "denied"}`;
   return grantWords(hop) + (hop.confirmed === false ? ", not confirmed yet" : "");
 }
