@@ -11,6 +11,8 @@ from functools import cache
 from itertools import product
 from typing import Any
 
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 from joserfc.jwk import ECKey, Key, OctKey, OKPKey, RSAKey
 from joserfc.jws import JWSRegistry
@@ -346,3 +348,35 @@ def of_odd_pss(size: str) -> Flaws:
     yield "another trailer", raw_rsa(pss(text, name, salt=b"s" * length, trailer=b"\xcc"), text)
     yield "no zeros before the salt", raw_rsa(pss(text, name, salt=b"s" * length, gap=b"\1"), text)
     yield "about another text", raw_rsa(pss(text + "A", name, salt=b"s" * length), text)
+
+
+FIELD = 2**255 - 19
+D = -121665 * pow(121666, -1, FIELD) % FIELD
+
+
+def roots(square: int) -> set[int]:
+    """The square roots in the field of edwards25519 (RFC 8032 s5.1.3)."""
+    root = pow(square, (FIELD + 3) // 8, FIELD)
+    found = {root, root * pow(2, (FIELD - 1) // 4, FIELD) % FIELD}
+    return {sign * one % FIELD for one in found if one * one % FIELD == square % FIELD for sign in (1, -1)}
+
+
+def small_points() -> list[bytes]:
+    """Every spelling of the eight points of edwards25519 whose order divides eight, as public keys."""
+    eighths = {y for root in roots(1 + D) for y in roots((root - 1) * pow(D, -1, FIELD))}
+    heights = [0, 1, FIELD - 1, FIELD, FIELD + 1, *eighths]
+    return [(y | sign << 255).to_bytes(32, "little") for y in sorted(heights) for sign in (0, 1)]
+
+
+def forged_under(point: bytes, header: dict[str, Any], claims: dict[str, Any]) -> str:
+    """A text with a signature that a verifier takes under that key, made by nobody: R is 1 and S is 0."""
+    key, nobodys = Ed25519PublicKey.from_public_bytes(point), (1).to_bytes(32, "little") + bytes(32)
+    for number in range(2_000):
+        said = (json.dumps(part).encode() for part in (header, {**claims, "jti": str(number)}))
+        text = ".".join(map(b64, said))
+        try:
+            key.verify(nobodys, text.encode())
+        except InvalidSignature:
+            continue
+        return f"{text}.{b64(nobodys)}"
+    raise AssertionError("the point is of no small order")

@@ -16,6 +16,7 @@ from stead.identity.dpop import LIFETIME, MAX_PROOF, Proof, check_proof, digest_
 from stead.identity.errors import InvalidProof, InvalidRequest, ProviderUnavailable
 from stead.identity.replay import MemoryReplays, Replays, SharedReplays
 from stead.identity.values import AccessToken
+from tests.identity import flaws
 
 NOW = 1_800_000_000
 URL = "https://transfer.example/a2a"
@@ -188,6 +189,14 @@ def test_a_weak_rsa_key_is_refused() -> None:
         weak = RSAKey.generate_key(1024)
     with pytest.raises(InvalidProof):
         checked(forged(weak, alg="RS256"))
+
+
+@pytest.mark.parametrize("point", flaws.small_points(), ids=bytes.hex)
+def test_an_ed25519_key_under_which_anybody_makes_proofs_is_refused(point: bytes) -> None:
+    head = {"typ": "dpop+jwt", "alg": "EdDSA", "jwk": {"kty": "OKP", "crv": "Ed25519", "x": flaws.b64(point)}}
+    claims = {"htm": "POST", "htu": URL, "iat": NOW, "ath": digest_of(TOKEN)}
+    with pytest.raises(InvalidProof):
+        checked(flaws.forged_under(point, head, claims))
 
 
 @pytest.mark.parametrize(

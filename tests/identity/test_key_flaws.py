@@ -1,7 +1,8 @@
 """Every class of flaw that public suites of JWK vectors name: a true signature by a key that is none is refused.
 
-Classes: DuplicateKid, MixedKeySet, weak RSA (short, ROCA, odd exponent), short HMAC secrets, wrong use and key_ops, a
-published private half, modified members. Under the most careless policy there can be, so that each is law.
+Classes: DuplicateKid, MixedKeySet, weak RSA (short, ROCA, odd exponent), Ed25519 of small order, short HMAC secrets,
+wrong use and key_ops, a published private half, modified members. Under the most careless policy there can be, so that
+each is law.
 """
 
 import hashlib
@@ -12,7 +13,7 @@ from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateNumbers, RSAPublicNumbers, generate_private_key
-from joserfc.jwk import ECKey, OctKey, RSAKey
+from joserfc.jwk import ECKey, OctKey, OKPKey, RSAKey
 
 from stead.identity.errors import InvalidToken
 from stead.identity.jwks import load_keys
@@ -103,6 +104,20 @@ def test_an_rsa_exponent_that_is_none_verifies_nothing(exponent: int) -> None:
     text, name = flaws.signing_input("RS256"), "sha256"
     trivial = flaws.pkcs1(bytes.fromhex(flaws.DIGEST_INFO[name]) + hashlib.new(name, text.encode()).digest())
     refuse(f"{text}.{flaws.b64(trivial)}", a_key("RS256", e=said))
+
+
+@pytest.mark.parametrize("point", flaws.small_points(), ids=bytes.hex)
+def test_an_ed25519_key_of_small_order_under_which_anybody_signs_verifies_nothing(point: bytes) -> None:
+    key = {"kty": "OKP", "crv": "Ed25519", "x": flaws.b64(point), "use": "sig", "kid": "k"}
+    policy = SignaturePolicy((*flaws.ALL, "EdDSA"), unnamed=True)
+    refuse(flaws.forged_under(point, {"alg": "EdDSA", "kid": "k"}, {}), key, policy=policy)
+    assert not load_keys({"keys": [key]})
+
+
+def test_an_ed25519_key_made_by_chance_is_not_taken_for_one_of_small_order() -> None:
+    for _ in range(200):
+        key = OKPKey.generate_key("Ed25519").as_dict(private=False)
+        assert load_keys({"keys": [{**key, "use": "sig", "kid": "k"}]})
 
 
 def roca_key() -> RSAKey:

@@ -50,11 +50,13 @@ VALIDATORS = {
         "identity/test_key_flaws::test_a_key_id_used_twice_verifies_nothing_whichever_comes_first",
         "identity/test_key_flaws::test_a_set_that_mixes_secrets_and_public_keys_verifies_nothing",
     ),
-    "weak keys: short RSA, ROCA, odd exponents, short secrets": (
+    "weak keys: short RSA, ROCA, odd exponents, short secrets, Ed25519 of small order": (
         "identity/test_key_flaws::test_a_short_rsa_key_verifies_nothing",
         "identity/test_key_flaws::test_a_key_of_the_roca_flaw_verifies_nothing",
         "identity/test_key_flaws::test_an_rsa_exponent_that_is_none_verifies_nothing",
         "identity/test_key_flaws::test_a_secret_shorter_than_the_hash_verifies_nothing",
+        "identity/test_key_flaws::test_an_ed25519_key_of_small_order_under_which_anybody_signs_verifies_nothing",
+        "identity/test_dpop::test_an_ed25519_key_under_which_anybody_makes_proofs_is_refused",
     ),
     "keys for another use, or published with their private half": (
         "identity/test_key_flaws::test_a_key_for_something_else_verifies_nothing",

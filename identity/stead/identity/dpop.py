@@ -22,6 +22,7 @@ from stead.identity.jwks import RSA_BITS
 from stead.identity.strict_json import parse_object
 from stead.identity.values import AccessToken
 from stead.identity.verification import base64url
+from stead.identity.weak_keys import is_of_small_order
 
 ALGORITHMS = ("ES256", "Ed25519", "EdDSA", "PS256", "RS256")
 """Accepted in proofs; ours are ES256."""
@@ -192,11 +193,11 @@ def _public_key(jwk: dict[str, Any]) -> Key:
     match jwk["kty"], jwk.get("crv"):
         case "EC", "P-256":
             return ECKey.import_key(jwk)
-        case "OKP", "Ed25519":
+        case "OKP", "Ed25519" if not is_of_small_order(base64url(jwk["x"])):
             return OKPKey.import_key(jwk)
         case "RSA", None:
             return RSAKey.import_key(jwk)
-    raise ValueError("no such curve")
+    raise ValueError("no such curve, or no key of it")
 
 
 def _fitting(key: Key) -> tuple[str, ...]:

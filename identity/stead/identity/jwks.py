@@ -21,7 +21,7 @@ from stead.identity.addresses import may_lead
 from stead.identity.clock import Clock
 from stead.identity.errors import IdentityError, InvalidRequest, ProviderUnavailable
 from stead.identity.strict_json import parse_object
-from stead.identity.weak_keys import is_roca
+from stead.identity.weak_keys import is_of_small_order, is_roca
 
 Fetch = Callable[[str], Awaitable[bytes]]
 Keys = Mapping[str, Key]
@@ -138,7 +138,7 @@ def _is_exact(entry: Mapping[str, Any], member: str) -> bool:
     text = entry.get(member)
     if not isinstance(text, str) or not _BASE64URL.fullmatch(text) or len(text) % 4 == 1:
         return False
-    octets = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
+    octets = _octets(text)
     if base64.urlsafe_b64encode(octets).rstrip(b"=").decode() != text:
         return False
     if "crv" in entry:
@@ -146,12 +146,16 @@ def _is_exact(entry: Mapping[str, Any], member: str) -> bool:
     return member == "k" or octets[0] != 0
 
 
+def _octets(text: str) -> bytes:
+    return base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
+
+
 def _import_key(entry: dict[str, Any]) -> Key | None:
     match entry.get("kty"), entry.get("crv"):
         case "EC", "P-256" | "P-384" | "P-521":
             return ECKey.import_key(entry)
         case "OKP", "Ed25519":
-            return OKPKey.import_key(entry)
+            return None if is_of_small_order(_octets(entry["x"])) else OKPKey.import_key(entry)
         case "RSA", None:
             return _strong(RSAKey.import_key(entry))
         case "oct", None:
