@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 import pytest
 from cryptography import x509
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from stead.identity.client_certificates import KnownCertificate
@@ -232,6 +232,7 @@ def test_a_subject_counts_as_a_whole_and_not_by_its_last_part(tmp_path: Path) ->
 
 @pytest.mark.filterwarnings("ignore::cryptography.utils.CryptographyDeprecationWarning")
 @given(place=st.integers(0, 2_000), value=st.integers(0, 255), cut=st.integers(0, 60))
+@example(place=12, value=1, cut=20)
 @settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_a_damaged_certificate_is_refused_and_no_crash(elsewhere: bytes, place: int, value: int, cut: int) -> None:
     """Behind a proxy, any bytes may come."""

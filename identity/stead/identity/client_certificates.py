@@ -10,12 +10,18 @@ from ipaddress import ip_address
 from pathlib import Path
 
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from stead.identity.errors import ConfigurationError, InvalidToken
 
-UNREADABLE = (ValueError, x509.DuplicateExtension, x509.UnsupportedGeneralNameType)
+UNREADABLE = (
+    ValueError,
+    UnsupportedAlgorithm,
+    x509.InvalidVersion,
+    x509.DuplicateExtension,
+    x509.UnsupportedGeneralNameType,
+)
 """What reading a certificate raises that is none, or an odd one."""
 
 _SAN = x509.SubjectAlternativeName
@@ -116,7 +122,7 @@ def _self_signed(path: Path, _changed: int) -> tuple[bytes, ...]:
     """Whoever believes a certificate believes what it signs: so each must be one that signs itself and nothing else."""
     try:
         found = x509.load_pem_x509_certificates(path.read_bytes())
-    except (OSError, ValueError):
+    except (OSError, *UNREADABLE):
         found = []
     if not found or not all(_signs_itself_alone(each) for each in found):
         raise ConfigurationError(
