@@ -9,8 +9,10 @@ from typing import Any
 import pytest
 from joserfc.jwk import ECKey
 
+from stead.identity.egress import Target
+from stead.identity.errors import InvalidGrant
 from stead.identity.home import Home
-from stead.identity.values import AccessToken
+from stead.identity.values import AccessToken, Grant
 from tests.identity.signalling import LOGOUT, Foreign, Service, foreign, lonely, service, services
 
 Make = Callable[[Foreign], str]
@@ -78,12 +80,18 @@ async def test_a_service_that_starts_later_knows_who_signed_out_before(
         await late.refuses(issuer.token(late.url, sid=sid))
 
 
-async def test_what_a_workload_holds_for_the_session_is_forgotten(hops: list[Service], issuer: Foreign) -> None:
+async def test_nobody_goes_on_in_the_stead_of_who_signed_out_though_the_issuer_might_exchange(
+    hops: list[Service], issuer: Foreign
+) -> None:
     sid, workload = secrets.token_hex(8), hops[0].workload
     principal = await workload.verifier.verify(AccessToken(issuer.token(hops[0].url, sid=sid)))
     assert not workload.hearing.is_revoked(principal)
     assert (await hops[0].told(issuer.logout("broker", sid=sid))).status_code == 204
     assert workload.hearing.is_revoked(principal)
+    asked = len(issuer.fetched)
+    with pytest.raises(InvalidGrant, match="has ended"):
+        await workload.exchange(Target(hops[1].url, ("x",), Grant.OBO), principal)
+    assert len(issuer.fetched) == asked
 
 
 FALSE: dict[str, Make] = {
@@ -177,6 +185,15 @@ async def test_an_issuer_that_may_not_tell_costs_no_request_and_a_flood_of_key_i
         token = issuer.sign(claims, "logout+jwt", kid=f"k-{number}")
         assert (await hops[0].told(token)).status_code == 400
     assert len(issuer.fetched) <= known + 1
+
+
+async def test_a_flood_of_false_tokens_does_not_fill_the_log(
+    issuer: Foreign, tmp_path: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with services(lonely(tmp_path), ("broker",), issuer=issuer.name, backchannel_logout=True) as (one,):
+        for _ in range(90):
+            assert (await one.told("x")).status_code == 400
+    assert len([record for record in caplog.records if record.name.endswith("backchannel")]) == 60
 
 
 async def test_without_the_setting_there_is_no_such_door(issuer: Foreign, tmp_path: Any) -> None:

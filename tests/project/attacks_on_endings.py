@@ -12,6 +12,9 @@ ENDINGS = {
         "identity/test_backchannel_logout::test_a_token_that_names_no_session_ends_with_any_of_its_person_s",
         "identity/test_security_events::test_what_was_given_between_the_event_and_its_telling_ends_as_well",
     ),
+    "going on: by an exchange at an issuer that has not heard of it": (
+        "identity/test_backchannel_logout::test_nobody_goes_on_in_the_stead_of_who_signed_out_though_the_issuer_might_exchange",
+    ),
     "going on: after a restart, or at a service that started later": (
         "identity/test_backchannel_logout::test_a_service_that_starts_later_knows_who_signed_out_before",
         "server/test_logout_notices::test_a_restart_loses_no_notice",

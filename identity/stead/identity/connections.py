@@ -17,6 +17,7 @@ from stead.identity.providers import Providers
 from stead.identity.renewing import Renewing
 from stead.identity.settings import Settings
 from stead.identity.tokens import Tokens
+from stead.identity.values import Principal
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,10 +41,12 @@ async def connected(
     client_of: Callable[[str], ClientIdentity],
     *,
     name: str | None = None,
+    revoked: Callable[[Principal], bool] = lambda _: False,
 ) -> AsyncIterator[Connections]:
     """Opens them all, and closes them again: first what is under way at the token endpoint, then the clients.
 
-    `name` is the workload's, by which its certificate is found, where that is not its client id.
+    `name` is the workload's, by which its certificate is found, where that is not its client id. In the stead of a
+    principal that is `revoked` nothing is obtained.
     """
     timeouts = settings.timeouts
     source = None if settings.tls is None else CertificateSource(settings.tls.files(name or client.client_id))
@@ -65,6 +68,7 @@ async def connected(
             binding=settings.dpop,
             issuer=settings.described(client.issuer),
             plain_http=settings.plain_http,
+            revoked=revoked,
         )
         for resource, issuer in settings.domains.items():
             tokens.reach(resource, issuer, client_of(issuer.issuer))

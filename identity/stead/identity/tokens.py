@@ -57,6 +57,7 @@ class Tokens:
         binding: Binding = "effects",
         issuer: IssuerSettings | None = None,
         plain_http: bool = False,
+        revoked: Callable[[Principal], bool] = lambda _: False,
     ) -> None:
         self.client = client
         self.exchanges = Exchanges(clock)
@@ -69,6 +70,7 @@ class Tokens:
         self._binding = binding
         self._issuer = issuer or IssuerSettings(issuer=client.issuer)
         self._plain_http = plain_http
+        self._revoked = revoked
         self._domains: dict[str, tuple[IssuerSettings, ClientIdentity]] = {}
 
     @property
@@ -123,6 +125,9 @@ class Tokens:
 
     async def _obo(self, target: Target, principal: Principal) -> AccessToken:
         subject_token = _subject_token(principal)
+        if self._revoked(principal):
+            # Its issuer may not have said so to whoever exchanges it, and would give a token that is new.
+            raise InvalidGrant(f"The sign-in of {principal.name} has ended.", hint="Sign in again.")
         client = self._proving(self.client, target, principal)
         key = self._key(target, principal, client)
 

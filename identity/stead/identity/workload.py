@@ -233,7 +233,7 @@ class Workload:
             stack.callback(self.journal.close)
             self.telemetry = stack.enter_context(telemetry(self.home, self.name, self.settings.telemetry))
             own = (self.client, self.proof_key, self.settings, self.clock)
-            connecting = connected(*own, self.client_of, name=self.name)
+            connecting = connected(*own, self.client_of, name=self.name, revoked=self.hearing.is_revoked)
             self._connections = await stack.enter_async_context(connecting)
             await stack.enter_async_context(self._shipping())
             await stack.enter_async_context(self.hearing.at_work())

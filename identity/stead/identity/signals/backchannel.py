@@ -12,7 +12,7 @@ from stead.identity.clock import Clock
 from stead.identity.errors import IdentityError, InvalidRequest, InvalidToken
 from stead.identity.jwks import JwksCache
 from stead.identity.signals.hearing import Hearing
-from stead.identity.signals.listening import media_type
+from stead.identity.signals.listening import Refusals, media_type
 from stead.identity.signals.logout_token import Logout, read_logout
 from stead.identity.verification import TokenPolicy, decode
 
@@ -37,6 +37,7 @@ class BackchannelLogout:
         self._hearing = hearing
         self._jwks = jwks
         self._clock = clock
+        self._refusals = Refusals(_log)
 
     async def __call__(self, request: Request, body: bytes) -> Response:
         """204 once the logout is on record; 400 for what is none (s2.8)."""
@@ -46,7 +47,7 @@ class BackchannelLogout:
             if not self._hearing.record(message, logout.ended, until=logout.expires):
                 raise InvalidToken("The logout token was used before.")
         except IdentityError as refused:
-            _log.warning("a logout token was refused: %s", refused.description)
+            self._refusals.tell(refused.description)
             return _refusal(refused)
         return Response(status_code=204)
 

@@ -1,5 +1,7 @@
 """Doors at which providers tell a service that somebody signed out. They stand in front of the app and its guard."""
 
+import logging
+import time
 from collections.abc import Awaitable, Callable, Mapping
 
 from starlette.requests import ClientDisconnect, Request
@@ -8,6 +10,7 @@ from starlette.responses import Response
 from stead.identity.types import ASGIApp, Receive, Scope, Send
 
 MAX_BODY = 16_384
+PER_MINUTE = 60
 
 Door = Callable[[Request, bytes], Awaitable[Response]]
 """Answers a POST whose body was read."""
@@ -42,6 +45,25 @@ async def _answered(door: Door, request: Request) -> Response:
         if len(body) > MAX_BODY:
             return Response(status_code=413, headers={"connection": "close"})
     return await door(request, bytes(body))
+
+
+class Refusals:
+    """Says in the log what was refused, so many times a minute: anybody may knock."""
+
+    def __init__(self, log: logging.Logger, per_minute: int = PER_MINUTE) -> None:
+        self._log = log
+        self._per_minute = per_minute
+        self._left = per_minute
+        self._since = time.monotonic()
+
+    def tell(self, description: str) -> None:
+        """Logs it, if the minute has room for it."""
+        now = time.monotonic()
+        if now - self._since >= 60:
+            self._left, self._since = self._per_minute, now
+        if self._left > 0:
+            self._left -= 1
+            self._log.warning("refused: %s", description)
 
 
 def media_type(request: Request) -> str:

@@ -8,7 +8,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from stead.identity.errors import ProviderUnavailable
-from stead.identity.signals.listening import media_type
+from stead.identity.signals.listening import Refusals, media_type
 from stead.identity.signals.security_event import TYP, NotTaken, Transmitter
 from stead.identity.signals.taking import Taking, unverified
 from stead.identity.verification import Unverified
@@ -23,6 +23,7 @@ class SecurityEvents:
     def __init__(self, transmitters: Mapping[str, Transmitter], taking: Taking) -> None:
         self._transmitters = transmitters
         self._taking = taking
+        self._refusals = Refusals(_log)
 
     async def __call__(self, request: Request, body: bytes) -> Response:
         """202 once the event is on record, however often it comes (s2.2); 400 with a code for what is none (s2.3)."""
@@ -30,13 +31,17 @@ class SecurityEvents:
             token = _token(request, body)
             transmitter = self._transmitter(token)
             if not _is_authorized(request, transmitter):
-                return _refusal("authentication_failed", "The request does not carry what was agreed.")
+                return self._refusal("authentication_failed", "The request does not carry what was agreed.")
             await self._taking.take(token, transmitter)
         except NotTaken as refused:
-            return _refusal(refused.err, refused.description)
+            return self._refusal(refused.err, refused.description)
         except ProviderUnavailable as away:
             return JSONResponse(away.as_json(), 503, {"retry-after": "1"})
         return Response(status_code=202)
+
+    def _refusal(self, err: str, description: str) -> Response:
+        self._refusals.tell(description)
+        return JSONResponse({"err": err, "description": description}, 400, {"content-language": "en"})
 
     def _transmitter(self, token: Unverified) -> Transmitter:
         known = self._transmitters.get(token.issuer) if isinstance(token.issuer, str) else None
@@ -56,8 +61,3 @@ def _is_authorized(request: Request, transmitter: Transmitter) -> bool:
         return True
     shown = request.headers.getlist("authorization")
     return len(shown) == 1 and hmac.compare_digest(shown[0].encode(), transmitter.authorization.reveal().encode())
-
-
-def _refusal(err: str, description: str) -> Response:
-    _log.warning("a security event was refused: %s", description)
-    return JSONResponse({"err": err, "description": description}, 400, {"content-language": "en"})
