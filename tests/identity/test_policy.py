@@ -105,6 +105,14 @@ def test_a_rule_that_cannot_be_evaluated_denies_and_says_so(when: str, outcome: 
     assert decision.hint == "Ask the operator."
 
 
+@pytest.mark.parametrize("given", [float("nan"), float("inf"), [1.0, float("nan")], {"deep": [float("-inf")]}])
+def test_a_number_that_is_none_evades_no_comparison(given: Any) -> None:
+    policy = Policy([rule(id="fine"), rule("input.amount > 10.0", Outcome.DENY, "large")])
+    decision = decide(policy, amount=5.0, memo=given)
+    assert (decision.outcome, decision.reason) == (Outcome.DENY, "The request has values that no rule can read.")
+    assert decide(policy, amount=5.0).allowed
+
+
 def test_a_missing_claim_is_named() -> None:
     decision = decide(Policy([rule('principal.claims.transfer_limit.amount == "1"')]))
     assert decision.reason == "The rule r could not be evaluated: transfer_limit is missing."

@@ -36,7 +36,13 @@ def shop(rules: Path) -> Server:
 
     @server.tool(grant=Grant.OBO, scopes=("shop:order",))
     async def give(
-        user: Principal, *, count: int, price: Decimal, urgent: bool = False, to: list[str] | str = "alice"
+        user: Principal,
+        *,
+        count: int,
+        price: Decimal,
+        urgent: bool = False,
+        to: list[str] | str = "alice",
+        weight: float = 1.0,
     ) -> str:
         """Gives something away."""
         return f"{count} at {price}, {urgent}, to {to}"
@@ -73,7 +79,7 @@ async def test_a_rule_can_ask_for_a_fresher_sign_in(world: World, rules: Path) -
     long_ago = world.person(peer, "alice", "shop:order", auth_time=1_700_000_000)
     assert structured(await peer.call("order", {"thing": "pens", "count": 5}, token=long_ago))
     refused = await peer.call("order", {"thing": "pens", "count": 6}, token=long_ago)
-    assert refused.json()["error"]["data"] == [{"reason": "INSUFFICIENT_USER_AUTHENTICATION"}]
+    assert refused.json()["error"]["data"] == [{"reason": "INSUFFICIENT_USER_AUTHENTICATION", "max_age": 300}]
     assert "max_age" in refused.headers["www-authenticate"]
 
 
@@ -117,6 +123,16 @@ async def test_another_spelling_of_an_argument_or_none_at_all_evades_no_rule(
         "give", {"count": 2, "price": "1", **given}, token=world.person(peer, "alice", "shop:order")
     )
     assert refused.json().get("error", {}).get("message") == "Caught.", refused.text
+
+
+@pytest.mark.parametrize("weight", ["nan", "inf", "-Infinity"])
+async def test_a_number_that_is_none_evades_no_comparison(world: World, rules: Path, weight: str) -> None:
+    path = world.home.folder("policies") / "shop-mcp.yaml"
+    path.write_text("- {id: r, resource: shop.give, when: input.weight > 10, outcome: deny}")
+    peer = await world.start("shop-mcp", shop(rules).app)
+    given = {"count": 1, "price": "1", "weight": weight}
+    answer = (await peer.call("give", given, token=world.person(peer, "alice", "shop:order"))).json()
+    assert answer["error"]["message"] == "The request has values that no rule can read."
 
 
 async def test_arguments_that_do_not_fit_run_nothing_and_are_told_by_the_tool(world: World, rules: Path) -> None:

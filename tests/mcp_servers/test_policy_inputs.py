@@ -118,7 +118,7 @@ async def test_a_claim_of_our_name_that_the_issuer_does_not_vouch_for_does_not_c
         (
             "outcome: step_up, params: {acr_values: phr, max_age: 60}",
             401,
-            {"reason": "INSUFFICIENT_USER_AUTHENTICATION"},
+            {"reason": "INSUFFICIENT_USER_AUTHENTICATION", "acr_values": "phr", "max_age": 60},
             'acr_values="phr", max_age="60"',
         ),
         (
@@ -130,7 +130,7 @@ async def test_a_claim_of_our_name_that_the_issuer_does_not_vouch_for_does_not_c
     ],
 )
 async def test_each_outcome_tells_the_caller_what_would_help(
-    world: World, rule: str, status: int, data: dict[str, str], challenge: str
+    world: World, rule: str, status: int, data: dict[str, object], challenge: str
 ) -> None:
     refused = await call(world, await started(world, rule), ASKED)
     assert (refused.status_code, refused.json()["error"]["data"]) == (status, [data])

@@ -7,6 +7,7 @@ errors of binary fractions; `hour(now, zone)` and `weekday(now, zone)` tell the 
 
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
+from math import isfinite
 from types import MappingProxyType
 from typing import Any
 
@@ -160,3 +161,16 @@ def describe(principal: Principal) -> dict[str, Any]:
         "client_id": principal.named(principal.client_id),
         "claims": dict(claims),
     }
+
+
+def readable(input: Mapping[str, Any]) -> dict[str, Any]:
+    """The input as conditions see it. Raises `ValueError` for a number that is none: it is neither more nor less."""
+    _require_finite(input)
+    return dict(input)
+
+
+def _require_finite(value: object) -> None:
+    if isinstance(value, float) and not isfinite(value):
+        raise ValueError("a number that is none")
+    for within in value.values() if isinstance(value, Mapping) else value if isinstance(value, list | tuple) else ():
+        _require_finite(within)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
-from stead.identity.policy.conditions import Condition, Vocabulary, compile_condition, context_of
+from stead.identity.policy.conditions import Condition, Vocabulary, compile_condition, context_of, readable
 from stead.identity.policy.decision import Decision
 from stead.identity.policy.names import check_names
 from stead.identity.policy.reading import read_rules
@@ -168,7 +168,7 @@ def _decided(rules: _Rules, caller: _Caller, asked: tuple[str, str], input: Mapp
     context.add_variable("resource", resource)
     context.add_variable("action", action)
     context.add_variable("now", int(now))
-    context.add_variable("input", dict(input) if rules.reads_input else {})
+    context.add_variable("input", readable(input) if rules.reads_input else {})
     strongest = _evaluate(rules.of, context)
     if rules.reads_input:
         context.add_variable("input", {})

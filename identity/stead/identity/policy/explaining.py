@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from stead.identity.policy.conditions import compile_condition, context_of
+from stead.identity.policy.conditions import compile_condition, context_of, readable
 from stead.identity.policy.rules import ANY, Outcome, Rule
 from stead.identity.types import Json
 from stead.identity.values import Principal
@@ -70,6 +70,6 @@ def _variables(question: Question) -> Mapping[str, Any]:
     return {
         "resource": question.resource,
         "action": question.action,
-        "input": dict(question.input),
+        "input": readable(question.input),
         "now": int(question.now),
     }
