@@ -191,6 +191,16 @@ def test_a_weak_rsa_key_is_refused() -> None:
         checked(forged(weak, alg="RS256"))
 
 
+@pytest.mark.parametrize("exponent", [3, 2**64 + 1, 2**2040 + 1])
+def test_a_proof_that_would_take_long_to_check_is_not_checked(exponent: int) -> None:
+    """Anybody may send one to a token endpoint, before anything else is looked at."""
+    key = RSAKey.generate_key(2048).as_dict(private=False)
+    said = flaws.b64(exponent.to_bytes((exponent.bit_length() + 7) // 8))
+    bare = {"kty": "RSA", "n": key["n"], "e": said}
+    with pytest.raises(InvalidProof, match="does not fit"):
+        checked(forged(RSAKey.generate_key(2048), alg="RS256", header={"jwk": bare}))
+
+
 @pytest.mark.parametrize("point", flaws.small_points(), ids=bytes.hex)
 def test_an_ed25519_key_under_which_anybody_makes_proofs_is_refused(point: bytes) -> None:
     head = {"typ": "dpop+jwt", "alg": "EdDSA", "jwk": {"kty": "OKP", "crv": "Ed25519", "x": flaws.b64(point)}}

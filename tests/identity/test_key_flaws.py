@@ -120,6 +120,13 @@ def test_an_ed25519_key_made_by_chance_is_not_taken_for_one_of_small_order() -> 
         assert load_keys({"keys": [{**key, "use": "sig", "kid": "k"}]})
 
 
+@pytest.mark.parametrize("exponent", [3, 17, 257, 65535, 2**64 + 1, 2**2040 + 1])
+def test_an_rsa_exponent_that_is_weak_or_takes_long_verifies_nothing(exponent: int) -> None:
+    """A short one forgives loose checks of the padding; by a long one a stranger's proof costs a hundredfold."""
+    key = a_key("RS256", e=flaws.b64(exponent.to_bytes((exponent.bit_length() + 7) // 8)))
+    assert not load_keys({"keys": [key]})
+
+
 def roca_key() -> RSAKey:
     """A key as the flawed library made them: both primes are k·M + (65537^a mod M), M the product of 126 primes."""
     product = math.prod(number for number in range(2, 702) if all(number % other for other in range(2, number)))

@@ -54,6 +54,8 @@ VALIDATORS = {
         "identity/test_key_flaws::test_a_short_rsa_key_verifies_nothing",
         "identity/test_key_flaws::test_a_key_of_the_roca_flaw_verifies_nothing",
         "identity/test_key_flaws::test_an_rsa_exponent_that_is_none_verifies_nothing",
+        "identity/test_key_flaws::test_an_rsa_exponent_that_is_weak_or_takes_long_verifies_nothing",
+        "identity/test_dpop::test_a_proof_that_would_take_long_to_check_is_not_checked",
         "identity/test_key_flaws::test_a_secret_shorter_than_the_hash_verifies_nothing",
         "identity/test_key_flaws::test_an_ed25519_key_of_small_order_under_which_anybody_signs_verifies_nothing",
         "identity/test_dpop::test_an_ed25519_key_under_which_anybody_makes_proofs_is_refused",

@@ -18,7 +18,7 @@ from joserfc.jwk import ECKey, Key, OKPKey, RSAKey
 
 from stead.identity.clock import SKEW
 from stead.identity.errors import InvalidProof, InvalidRequest
-from stead.identity.jwks import RSA_BITS
+from stead.identity.jwks import is_strong
 from stead.identity.strict_json import parse_object
 from stead.identity.values import AccessToken
 from stead.identity.verification import base64url
@@ -202,7 +202,7 @@ def _public_key(jwk: dict[str, Any]) -> Key:
 
 def _fitting(key: Key) -> tuple[str, ...]:
     if isinstance(key, RSAKey):
-        return ("PS256", "RS256") if key.raw_value.key_size in RSA_BITS else ()
+        return ("PS256", "RS256") if is_strong(key) else ()
     return ("ES256",) if isinstance(key, ECKey) else ("Ed25519", "EdDSA")
 
 

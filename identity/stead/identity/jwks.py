@@ -30,6 +30,8 @@ MAX_DOCUMENT = 262_144
 MAX_KEYS = 100
 MAX_KID_LENGTH = 256
 RSA_BITS = range(2048, 8193)
+RSA_EXPONENTS = range(2**16 + 1, 2**64, 2)
+"""FIPS 186-5 s5.1; and no longer than it has to be, for checking takes as long as its exponent."""
 
 FRESH = 300.0
 """Seconds for which a fetched key set is used without asking again."""
@@ -163,9 +165,13 @@ def _import_key(entry: dict[str, Any]) -> Key | None:
     return None
 
 
+def is_strong(key: RSAKey) -> bool:
+    """Whether an RSA key is of a size and an exponent that are taken."""
+    return key.public_key.key_size in RSA_BITS and key.public_key.public_numbers().e in RSA_EXPONENTS
+
+
 def _strong(key: RSAKey) -> RSAKey | None:
-    numbers = key.public_key.public_numbers()
-    return key if key.public_key.key_size in RSA_BITS and not is_roca(numbers.n) else None
+    return key if is_strong(key) and not is_roca(key.public_key.public_numbers().n) else None
 
 
 def _long(entry: dict[str, Any]) -> OctKey | None:
