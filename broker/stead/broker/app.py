@@ -28,7 +28,7 @@ from stead.broker.executor.subjects import Subjects
 from stead.broker.executor.tools import Tools
 from stead.broker.planner import planner
 from stead.broker.registry import Catalogue, Registry, Status
-from stead.identity.patience import Unavailable, tell
+from stead.identity.patience import Unavailable, tell, telling
 from stead.identity.types import ASGIApp
 from stead.identity.vault_async import AsyncVault
 from stead.identity.vaults import open_vault
@@ -112,7 +112,8 @@ def _routes(workload: Workload, office: Office, methods: Methods) -> list[Any]:
     async def current(card: AgentCard) -> AgentCard:
         return with_examples(card, office.registry)
 
-    rest = [route for route in create_rest_routes(methods, path_prefix=REST_PATH) if isinstance(route, Route)]
+    made = [one for one in create_rest_routes(methods, path_prefix=REST_PATH) if isinstance(one, Route)]
+    rest = [Route(one.path, telling(one.endpoint), methods=list(one.methods or ())) for one in made]
     return [
         *create_agent_card_routes(broker_card(workload), card_modifier=current),
         *create_jsonrpc_routes(methods, RPC_PATH),

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager, suppress
+from contextvars import ContextVar
 from itertools import chain, repeat
 from typing import TypeVar
 
@@ -14,6 +15,7 @@ from stead.identity.errors import ProviderUnavailable
 from stead.identity.replies import body_of
 
 T = TypeVar("T")
+Endpoint = Callable[[Request], Awaitable[Response]]
 
 PAUSES = (0.2, 0.5, 1, 2, 4, 8, 15)
 """Seconds between attempts; the last one again and again."""
@@ -28,8 +30,14 @@ async def patient(work: Callable[[], Awaitable[T]]) -> T:
         await asyncio.sleep(next(pauses))
 
 
+_noted: ContextVar[list[ProviderUnavailable] | None] = ContextVar("stead_unavailable", default=None)
+
+
 class Unavailable(HTTPException):
-    """A peer of ours that is away, on its way through an SDK that takes any exception but HTTP's for a fault."""
+    """A peer of ours that is away, on its way through an SDK that takes exceptions for faults of ours.
+
+    The A2A SDK lets HTTP's pass over JSON-RPC; over REST it takes them all, so that there `telling` looks behind it.
+    """
 
     def __init__(self, error: ProviderUnavailable) -> None:
         super().__init__(error.status, error.description)
@@ -42,6 +50,9 @@ def telling_callers() -> Iterator[None]:
     try:
         yield
     except ProviderUnavailable as error:
+        noted = _noted.get()
+        if noted is not None:
+            noted.append(error)
         raise Unavailable(error) from None
 
 
@@ -52,3 +63,20 @@ async def tell(request: Request, failure: Exception) -> Response:
     identifier = asked.get("id") if isinstance(asked, dict) else None
     body = body_of(error, "jsonrpc", request_id=identifier)
     return JSONResponse(body, error.status, headers={"cache-control": "no-store"})
+
+
+def telling(endpoint: Endpoint) -> Endpoint:
+    """The endpoint, whose reply to a call that met `Unavailable` is 503 with the sentence and the hint."""
+
+    async def told(request: Request) -> Response:
+        noted: list[ProviderUnavailable] = []
+        entered = _noted.set(noted)
+        try:
+            answer = await endpoint(request)
+        finally:
+            _noted.reset(entered)
+        if not noted:
+            return answer
+        return JSONResponse(noted[0].as_json(), noted[0].status, headers={"cache-control": "no-store"})
+
+    return told
