@@ -128,12 +128,13 @@ async def test_what_a_caller_adds_of_its_own_is_taken_off(client: Any, callee: A
         "tracestate": "vendor=alice",
         "baggage": "user=alice",
         "proxy-authorization": "Basic YWxpY2U6",
+        "client-cert": ":AAAA:",
     }
     with opened(hop_to(url)):
         await client.get(url, headers=own)
     sent = app.seen[0]
     assert sent["authorization"] == "Bearer canary-token"
-    assert not {"cookie", "tracestate", "baggage", "proxy-authorization"} & sent.keys()
+    assert not {"cookie", "tracestate", "baggage", "proxy-authorization", "client-cert"} & sent.keys()
     assert "1" * 32 not in sent["traceparent"]
 
 

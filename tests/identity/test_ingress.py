@@ -52,7 +52,7 @@ async def test_the_app_never_sees_the_token_nor_headers_of_pretended_identity(do
         "X_Forwarded_For", "x_user_id", "x-forwarded_user", "remote_user", "proxy_authorization",
         "X-MS-Client-Principal", "X-MS-CLIENT-PRINCIPAL-ID", "X-Amzn-Oidc-Data", "X-Goog-Authenticated-User-Email",
         "Cf-Access-Jwt-Assertion", "X-Consumer-Username", "X-Client-Cert", "SSL-Client-Verify", "X-WebAuth-User",
-        "X-Original-URL", "X-Rewrite-URL", "stead_receipts",
+        "X-Original-URL", "X-Rewrite-URL", "stead_receipts", "Client-Cert",
     ],
 )  # fmt: skip
 async def test_a_forged_word_of_a_gateway_reaches_no_app(door: Any, name: str) -> None:

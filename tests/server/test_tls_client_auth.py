@@ -184,6 +184,21 @@ def test_a_certificate_that_could_vouch_for_others_is_not_taken_from_a_client(
         KnownCertificate(file=files.certificate).own()
 
 
+def test_a_client_changes_over_by_two_certificates_in_its_file_and_the_former_one_ends_with_its_line(
+    tmp_path: Path,
+) -> None:
+    former, newer = (self_signed(tmp_path, name, tmp_path).certificate.read_text() for name in ("former", "newer"))
+    file = tmp_path / "partner.pem"
+    partner = KnownCertificate(file=file)
+    file.write_text(former + newer)
+    for pem in (former, newer):
+        partner.check(pem)
+    file.write_text(newer)
+    partner.check(newer)
+    with pytest.raises(InvalidToken, match="not this client's"):
+        partner.check(former)
+
+
 def test_a_certificate_that_somebody_else_signed_is_not_one_that_a_client_signed(tmp_path: Path) -> None:
     files = Authority(tmp_path).files("issued")
     for path in (files.certificate, files.key, tmp_path / "none.pem"):

@@ -50,7 +50,7 @@ NEVER_SENT = (
     "forwarded",
     "via",
 )
-FORWARDED = ("x-forwarded-", "x-real-ip", "x-client-", "x-original-")
+FORWARDED = ("x-forwarded-", "x-real-ip", "x-client-", "x-original-", "client-cert")
 """Beginnings of names by which one who calls could pass another's request on as its own."""
 
 

@@ -26,7 +26,7 @@ class Proxied:
         self._proxies = tuple(proxies)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http" and self._is_proxy(shown_pem(scope)):
+        if scope["type"] != "lifespan" and self._is_proxy(shown_pem(scope)):
             scope = {**scope, "extensions": {**scope["extensions"], "tls": _told(scope)}}
         await self._app(scope, receive, send)
 
