@@ -12,6 +12,7 @@ from joserfc.jwk import ECKey
 from stead.identity.egress import Target
 from stead.identity.errors import InvalidGrant
 from stead.identity.home import Home
+from stead.identity.signals.notebook import Ended
 from stead.identity.values import AccessToken, Grant
 from tests.identity.signalling import LOGOUT, Foreign, Service, foreign, lonely, service, services
 
@@ -215,3 +216,10 @@ async def test_an_issuer_whose_keys_are_away_may_try_again(tmp_path: Any) -> Non
     gone = Foreign("http://127.0.0.21:1")
     async with services(lonely(tmp_path), ("broker",), issuer=gone.name, backchannel_logout=True) as (one,):
         assert (await one.told(gone.logout("broker", sid="s"))).status_code == 503
+
+
+async def test_what_one_service_knows_besides_reaches_every_hop(hops: list[Service], issuer: Foreign) -> None:
+    subject = secrets.token_hex(8)
+    nameless = issuer.token(hops[1].url, sub=subject)
+    hops[0].workload.hearing.add(Ended(issuer.name, time.time(), "its-session", subject))
+    await hops[1].refuses(nameless)

@@ -5,12 +5,21 @@ import sqlite3
 import time
 from contextlib import closing
 from pathlib import Path
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, cast
 
 from stead.demo.cli.browser import Browser
-from stead.demo.web.session import Sessions
+from stead.demo.web.endings import Endings
+from stead.demo.web.session import Session, Sessions
+from stead.identity.signals.notebook import Ended
 from stead.identity.signals.revoked import Revoked
 from tests.web.conftest import Tab
 from tests.web.world import World
+
+if TYPE_CHECKING:
+    from stead.demo.web.credentials import Credentials
+    from stead.demo.web.following import Following
+    from stead.identity.signals.hearing import Hearing
 
 WITHIN = 5.0
 
@@ -88,4 +97,33 @@ def test_a_file_from_before_sessions_had_names_is_read_on(tmp_path: Path) -> Non
     (session,) = sessions.of("https://as")
     assert (session.subject, session.sid, session.begun) == ("alice", None, 0.0)
     assert sessions.begin("https://as", "bob", "Bob", sid="s-1")[1].sid == "s-1"
+    sessions.close()
+
+
+async def test_whose_session_it_was_is_told_to_services_whose_tokens_name_none(tmp_path: Path) -> None:
+    """The provider named the session alone; only the page knows the person."""
+    added: list[Ended] = []
+    hearing = SimpleNamespace(tell=lambda told: None, add=added.append)
+    sessions = Sessions(tmp_path / "web.db", b"secret", lambda: 100.0)
+    for name, sid in (("alice", "s-1"), ("bob", "s-2")):
+        sessions.begin("https://as", name, name.title(), sid=sid)
+    forgotten: list[str] = []
+    left: asyncio.Queue[str] = asyncio.Queue()
+
+    async def leave(session: Session) -> None:
+        left.put_nowait(session.subject)
+
+    endings = Endings(
+        cast("Hearing", hearing),
+        sessions,
+        cast("Credentials", SimpleNamespace(forget=lambda session: forgotten.append(session.subject))),
+        cast("Following", SimpleNamespace(leave=leave)),
+        lambda: 101.0,
+    )
+    async with endings:
+        endings._heard("https://as", Revoked(frozenset({"s-1"})))
+        assert await left.get() == "alice"
+    assert added == [Ended("https://as", 101.0, "s-1", "alice")]
+    assert forgotten == ["alice"]
+    assert [one.subject for one in sessions.of("https://as")] == ["bob"]
     sessions.close()

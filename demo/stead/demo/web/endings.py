@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-import sqlite3
 
 from stead.demo.web.credentials import Credentials
 from stead.demo.web.following import Following
@@ -55,7 +54,7 @@ class Endings:
         if session.sid is not None:
             try:
                 self._hearing.add(Ended(session.issuer, self._clock(), session.sid, session.subject))
-            except (sqlite3.Error, ProviderUnavailable) as failure:
-                _log.warning("whose session ended is not on record: %s", type(failure).__name__)
+            except ProviderUnavailable as failure:
+                _log.warning("whose session ended is not on record: %s", failure.debug or failure.description)
         # Its pages do not wait for the vault, whose keys may be away for a while.
         await asyncio.gather(self._following.leave(session), patient(lambda: self._credentials.forget(session)))

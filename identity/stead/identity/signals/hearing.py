@@ -89,16 +89,23 @@ class Hearing:
         """
         try:
             is_first = self._book.hear(message, ended, until=until, keep=self._kept[ended.issuer])
+            self._look(ended.issuer)
         except sqlite3.Error as failure:
             raise _unwritten(failure) from None
-        self._look(ended.issuer)
         return is_first
 
     def add(self, ended: Ended) -> None:
-        """Adds what this service knows itself of an end that it heard of, for those who know less."""
-        if ended.issuer in self._kept:
+        """Adds what this service knows itself of an end that it heard of, for those who know less.
+
+        Raises `ProviderUnavailable` where it cannot be written.
+        """
+        if ended.issuer not in self._kept:
+            return
+        try:
             self._book.note(ended, keep=self._kept[ended.issuer])
             self._look(ended.issuer)
+        except sqlite3.Error as failure:
+            raise _unwritten(failure) from None
 
     @property
     def _book(self) -> Notebook:
