@@ -11,6 +11,7 @@ from stead.identity.decision_point import DecisionPoint
 from stead.identity.driver import drive
 from stead.identity.egress import shown
 from stead.identity.flows.authzen import Credential
+from stead.identity.peek import peek_claims
 from stead.identity.policy.explaining import Question
 from stead.identity.types import Flow, T
 from stead.identity.values import AccessToken, Grant, Principal
@@ -21,6 +22,8 @@ pytestmark = [
     pytest.mark.timeout(300),
 ]
 REALM = Path(__file__).with_name("decisions-realm.json")
+CLIENT = ("decisions", "a-secret-of-this-test")
+FEATURES = "authzen,token-exchange-delegation,parameterized-scopes"
 ALICE = Principal(
     issuer="http://idp",
     subject="alice",
@@ -40,7 +43,7 @@ BY_NOBODY = replace(SEND, principal=replace(ALICE, subject="mallory"))
 async def point(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[DecisionPoint]:
     issuer, folder = free_issuer("decisions"), tmp_path_factory.mktemp("decisions")
     async with (
-        keycloak(issuer, REALM.read_text(), folder, "authzen"),
+        keycloak(issuer, REALM.read_text(), folder, FEATURES),
         httpx.AsyncClient(trust_env=False) as http,
     ):
         token = await _token(http, issuer)
@@ -55,11 +58,12 @@ async def point(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Decis
 
 
 async def _token(http: httpx.AsyncClient, issuer: str) -> AccessToken:
-    client = ("decisions", "a-secret-of-this-test")
-    reply = await http.post(
-        f"{issuer}/protocol/openid-connect/token", data={"grant_type": "client_credentials"}, auth=client
-    )
+    reply = await http.post(_endpoint(issuer), data={"grant_type": "client_credentials"}, auth=CLIENT)
     return AccessToken(reply.json()["access_token"])
+
+
+def _endpoint(issuer: str) -> str:
+    return f"{issuer}/protocol/openid-connect/token"
 
 
 @pytest.mark.parametrize(
@@ -85,3 +89,18 @@ async def test_one_question_that_breaks_it_leaves_the_whole_batch_unanswered(poi
     """It answers 500 where it does not know the person (26.7), also to the others' questions."""
     answers = await point.decide_all([SEND, BY_NOBODY])
     assert [one.reason for one in answers] == ["The decision point does not answer."] * 2
+
+
+async def test_delegation_is_a_name_without_effect_in_this_version_so_that_receipts_keep_the_chain(
+    point: DecisionPoint,
+) -> None:
+    """With its feature on, 26.7 takes an actor token, even one that is none, and writes no `act`."""
+    kind = "urn:ietf:params:oauth:token-type:access_token"
+    async with httpx.AsyncClient(trust_env=False) as http:
+        own = await _token(http, point.url)
+        for actor in (own.reveal(), "not-a-token"):
+            form = {"grant_type": "urn:ietf:params:oauth:grant-type:token-exchange", "subject_token": own.reveal()}
+            more = {"subject_token_type": kind, "actor_token": actor, "actor_token_type": kind}
+            reply = await http.post(_endpoint(point.url), data=form | more, auth=CLIENT)
+            assert reply.status_code == 200, reply.text
+            assert "act" not in peek_claims(AccessToken(reply.json()["access_token"]))

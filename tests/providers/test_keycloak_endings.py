@@ -1,16 +1,11 @@
 """How things end at a real Keycloak: sign-out, revocation, refresh tokens that were used, and each way it says no."""
 
 import asyncio
-import time
-from collections.abc import AsyncIterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
-import httpx
 import pytest
 
-from stead.demo.cli.browser import Browser, Login, Page
 from stead.identity.clock import system_clock
-from stead.identity.connections import Connections, connected
 from stead.identity.driver import drive
 from stead.identity.errors import (
     AccessDenied,
@@ -20,17 +15,10 @@ from stead.identity.errors import (
     InvalidTarget,
     ProviderUnavailable,
 )
-from stead.identity.flows import begin, redeem, validate_callback
-from stead.identity.flows.client_assertion import ClientIdentity
-from stead.identity.flows.discovery import Metadata
-from stead.identity.flows.refresh import renew
 from stead.identity.flows.revocation import revoke
-from stead.identity.flows.token_exchange import obo
 from stead.identity.flows.wire import TokenSet
-from stead.identity.samples import PERSONS
-from stead.identity.settings import Settings
-from stead.identity.values import RefreshToken
 from tests.providers.conftest import Elsewhere
+from tests.providers.desk import Desk
 from tests.providers.keycloak import available
 from tests.providers.tab import signed_in, taken
 
@@ -38,84 +26,6 @@ pytestmark = [
     pytest.mark.skipif(not available(), reason="Keycloak is not installed: run `make test`"),
     pytest.mark.timeout(300),
 ]
-
-
-@dataclass
-class Desk:
-    """Alice's browser, and the network's workloads as Keycloak's clients."""
-
-    elsewhere: Elsewhere
-    settings: Settings
-    metadata: Metadata
-    open_: Connections
-    browser: httpx.AsyncClient
-
-    def client(self, name: str) -> ClientIdentity:
-        return self.settings.described(self.elsewhere.issuer).client_named(name, self.elsewhere.finport.home)
-
-    @property
-    def front(self) -> str:
-        return str(self.elsewhere.finport.home.network.web)
-
-    async def sign_in(self) -> TokenSet:
-        web, back = self.client("finport-web"), f"{self.front}/callback"
-        pending = begin(web, self.metadata, redirect_uri=back, scopes=("openid", "broker:ask"))
-        alice = next(one for one in PERSONS if one.username == "alice")
-        logins = {self.elsewhere.issuer.partition("/realms/")[0]: Login("alice", alice.password)}
-        page = await Browser(self.browser, logins).visit(pending.url, until=back)
-        code = validate_callback(pending, httpx.URL(page.url).params.multi_items())
-        flow = redeem(web, self.metadata, pending, code, now=system_clock(), algorithms=("RS256",))
-        return await drive(flow, self.open_.bare)
-
-    async def sign_out(self) -> httpx.Response:
-        assert self.metadata.end_session_endpoint is not None
-        asked = {"client_id": "finport-web", "post_logout_redirect_uri": f"{self.front}/", "state": "s1"}
-        page = await self.browser.get(self.metadata.end_session_endpoint, params=asked)
-        form = Page(str(page.url), page.status_code, page.text).forms()[0]
-        return await self.browser.post(str(page.url.join(form.action)), data=form.fields | dict(form.buttons))
-
-    async def renewed(self, token: RefreshToken | None) -> TokenSet:
-        assert token is not None
-        return await drive(renew(self.client("finport-web"), self.metadata, token, now=system_clock()), self.open_.bare)
-
-    async def exchanged(
-        self,
-        tokens: TokenSet,
-        audience: str = "portfolio-agent",
-        scope: str = "portfolio:read",
-        *,
-        by: str = "broker",
-        at: Metadata | None = None,
-    ) -> TokenSet:
-        flow = obo(
-            self.client(by),
-            at or self.metadata,
-            subject_token=tokens.access_token,
-            audience=audience,
-            scopes=(scope,),
-            now=system_clock(),
-            target_by="audience",
-        )
-        return await drive(flow, self.open_.bare)
-
-
-@pytest.fixture
-async def desk(elsewhere: Elsewhere) -> AsyncIterator[Desk]:
-    home = elsewhere.finport.home
-    settings = Settings.load(home)
-    web = settings.described(elsewhere.issuer).client_named("finport-web", home)
-    async with (
-        httpx.AsyncClient(trust_env=False) as browser,
-        connected(web, home.key("proof"), settings, time.time, lambda _: web) as open_,
-    ):
-
-        async def as_on_loopback(_: httpx.Response) -> None:
-            """Browsers send secure cookies to loopback addresses without TLS; httpx does not."""
-            for cookie in browser.cookies.jar:
-                cookie.secure = False
-
-        browser.event_hooks["response"].append(as_on_loopback)
-        yield Desk(elsewhere, settings, await open_.providers.metadata(elsewhere.issuer), open_, browser)
 
 
 async def is_over(desk: Desk, tokens: TokenSet) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 from urllib.parse import urljoin, urlsplit
 
 from stead.demo.idp.demand import Demand, Right, settings_for
+from stead.demo.idp.keycloak_levels import levels
 from stead.identity.errors import InvalidRequest
 from stead.identity.samples import Person
 from stead.identity.server import CODE, SeedClient
@@ -34,6 +35,7 @@ def realm_of(demand: Demand, issuer: str) -> Json:
         "realm": name_of(issuer),
         "enabled": True,
         "sslRequired": "none" if issuer.startswith("http://") else "external",
+        **levels(),
         "accessTokenLifespan": LIFETIME,
         "ssoSessionMaxLifespan": SESSION,
         "revokeRefreshToken": True,
@@ -55,7 +57,8 @@ def realm_of(demand: Demand, issuer: str) -> Json:
 
 def settings_of(demand: Demand, issuer: str) -> Json:
     """The `stead.yaml` that goes with the realm. People are told by their user name, which is theirs for good there."""
-    return settings_for(demand, issuer, "keycloak", subject="preferred_username", backchannel_logout=True)
+    more = {"subject": "preferred_username", "claims": {"levels": "levels"}, "backchannel_logout": True}
+    return settings_for(demand, issuer, "keycloak", **more)
 
 
 def name_of(issuer: str) -> str:
@@ -92,6 +95,7 @@ def _basics() -> Json:
             _mapper("roles", "oidc-usermodel-realm-role-mapper", claim="realm_access.roles", multivalued="true"),
             _mapper("login", "oidc-usersessionmodel-note-mapper", claim="auth_time", note="AUTH_TIME", kind="long"),
             _mapper("strength", "oidc-acr-mapper"),
+            _mapper("levels", "oidc-usersessionmodel-note-mapper", claim="levels", note="loa-map", kind="JSON"),
             _mapper("user name", _ATTRIBUTE, claim="preferred_username", attribute="username"),
             _mapper("full name", "oidc-full-name-mapper"),
             _mapper(
