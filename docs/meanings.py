@@ -53,6 +53,7 @@ MEANINGS: Mapping[str, str] = {
     "issuers.shared_signals.authorization_file": "A file with the `Authorization` that its requests (or ours) carry.",
     "issuers.shared_signals.poll": "Where events are fetched (RFC 8936), from a transmitter that does not push them.",
     "issuers.shared_signals.poll_by": "The service that fetches them, for all.",
+    "issuers.sign_in_by": "What names a service at a sign-in and its renewals, if not `target_by`.",
     "issuers.client_auth": "How workloads prove themselves there; `certificate_jwt` is by an RSA certificate, "
     "`tls_client_auth` by that of `tls`.",
     "issuers.clients": "By workload: its `client_id` there, and `client_auth` and `client_secret_file` if they differ.",

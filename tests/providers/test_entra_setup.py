@@ -104,10 +104,10 @@ class Town:
 
 @pytest.fixture(scope="module")
 def settled(tmp_path_factory: pytest.TempPathFactory) -> Home:
-    """A network on 127.0.0.1 alone, the only address to which Entra sends a browser without TLS; its keys are made."""
+    """Who signs people in is on 127.0.0.1, the only address to which Entra sends a browser without TLS."""
     home = Home(tmp_path_factory.mktemp("entra") / "home")
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(addresses, "separate_hosts", lambda: False)
+        patched.setitem(addresses._HOSTS, "agents.transfer", "127.0.0.1")
         network_of(home)
     return home
 

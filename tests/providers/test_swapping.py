@@ -1,6 +1,6 @@
 """One network, one provider after the other: what changes is one file, `stead.yaml`, and nothing else of ours.
 
-Okta and Entra are set up by what `stead idp setup` writes. Keycloak is in `test_keycloak.py`, by the same one file.
+Okta, Entra and Auth0 are set up by what `stead idp setup` writes. Keycloak is in `test_keycloak.py`, by the same file.
 """
 
 import asyncio
@@ -28,10 +28,13 @@ from stead.identity.samples import BOB
 from stead.identity.settings import FILE, Settings
 from stead.mcp_servers.holdings.positions import seeded
 from tests.journeys.finport import start_network, stop_network
+from tests.parts.vendors.auth0_tenant import PERSON, Auth0Tenant
 from tests.parts.vendors.entra import ALICE
 from tests.parts.vendors.entra_tenant import EntraTenant
 from tests.parts.vendors.okta_org import OktaOrg
 from tests.parts.vendors.vendor import serving
+from tests.providers.auth0 import applied as applied_to_auth0
+from tests.providers.auth0 import written as written_for_auth0
 from tests.providers.conftest import Elsewhere
 from tests.providers.entra import applied, written
 from tests.providers.tab import ENDED, Tab, signed_in
@@ -58,10 +61,10 @@ class Place:
 
 @pytest.fixture(scope="module")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Home:
-    """On 127.0.0.1 alone, the only address to which Entra sends a browser without TLS."""
+    """Who signs people in is on 127.0.0.1, the only address to which Entra sends a browser without TLS."""
     made = Home(tmp_path_factory.mktemp("swapping") / "home")
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(addresses, "separate_hosts", lambda: False)
+        patched.setitem(addresses._HOSTS, "agents.transfer", "127.0.0.1")
         network_of(made)
     demand_of(made, made.network.corporate_idp)
     made.folder("policies")
@@ -97,20 +100,35 @@ async def at_entra(home: Home, folder: Path) -> AsyncIterator[Place]:
         written(home, tenant.issuer, folder)
         assert await applied(tenant, folder) == (0, "")
         shutil.copy(folder / FILE, home.path / FILE)
-        await alices_data(home, tenant.issuer)
+        await alices_data(home, tenant.issuer, ALICE)
         yield Place(tenant.issuer, ALICE, may_pay)
 
 
-async def alices_data(home: Home, issuer: str) -> None:
-    """People are told by a number at Entra, so that data of one's own is brought."""
+@asynccontextmanager
+async def at_auth0(home: Home, folder: Path) -> AsyncIterator[Place]:
+    tenant = Auth0Tenant(roles_of=frozenset({"finport-customer"}))
+
+    def may_pay() -> None:
+        tenant.roles_of |= {"finport-payer"}
+
+    async with serving(tenant):
+        written_for_auth0(home, tenant.issuer, folder)
+        assert await applied_to_auth0(tenant, folder) == (0, "")
+        shutil.copy(folder / FILE, home.path / FILE)
+        await alices_data(home, tenant.issuer, PERSON)
+        yield Place(tenant.issuer, PERSON, may_pay)
+
+
+async def alices_data(home: Home, issuer: str, subject: str) -> None:
+    """People are told by ids at Entra and Auth0, so that data of one's own is brought."""
     assert await seeded(home.database("holdings-mcp"), issuer).positions(issuer, "alice")
     with closing(sqlite3.connect(home.database("holdings-mcp"))) as database, database:
-        database.execute("UPDATE positions SET subject = ? WHERE subject = 'alice' AND issuer = ?", (ALICE, issuer))
+        database.execute("UPDATE positions SET subject = ? WHERE subject = 'alice' AND issuer = ?", (subject, issuer))
     directory = Directory(home.database("transfer-directory"))
-    directory.put(issuer, ALICE, Payee("Bob's savings", BOB.name, BOB.accounts[0].iban))
+    directory.put(issuer, subject, Payee("Bob's savings", BOB.name, BOB.accounts[0].iban))
     with closing(sqlite3.connect(home.database("transfer-directory"))) as database, database:
         database.execute("DELETE FROM links WHERE provider_subject = ?", (SAMPLE.bank_subject,))
-    directory.link(issuer, ALICE, home.network.bank_idp, str(SAMPLE.bank_subject))
+    directory.link(issuer, subject, home.network.bank_idp, str(SAMPLE.bank_subject))
 
 
 @asynccontextmanager
@@ -137,18 +155,22 @@ def chain_of(hop: dict[str, Any], home: Home, issuer: str) -> list[str]:
     return chain
 
 
-async def paid(tab: Tab, elsewhere: Elsewhere) -> list[tuple[str]]:
+async def pay(tab: Tab) -> None:
     task = await tab.ask("Transfer 4 EUR to Bob's savings", "TASK_STATE_AUTH_REQUIRED")
     link = re.search(r'"link": "([^"]+)"', json.dumps(task))
     assert link, task
     page = await tab.authorize(link[1])
     done = await tab.until(task["id"], *ENDED)
     assert done["status"]["state"] == "TASK_STATE_COMPLETED", page.words()
+
+
+def payments(elsewhere: Elsewhere) -> list[tuple[str]]:
     with closing(sqlite3.connect(elsewhere.finport.home.database("payments-mcp"))) as database:
-        return database.execute("SELECT amount FROM payments").fetchall()
+        there = database.execute("SELECT name FROM sqlite_master WHERE name = 'payments'").fetchall()
+        return database.execute("SELECT amount FROM payments").fetchall() if there else []
 
 
-@pytest.mark.parametrize("at", [at_our_own, at_okta, at_entra])
+@pytest.mark.parametrize("at", [at_our_own, at_okta, at_entra, at_auth0])
 async def test_the_provider_is_swapped_by_one_file(
     at: Callable[[Home, Path], AbstractAsyncContextManager[Place]], home: Home, tmp_path: Path
 ) -> None:
@@ -162,7 +184,9 @@ async def test_the_provider_is_swapped_by_one_file(
             if place.may_pay:
                 refused = await tab.ask("Transfer 4 EUR to Bob's savings")
                 place.may_pay()
-                assert await paid(tab, elsewhere) == [("4.00",)]
+                before_paying = payments(elsewhere)
+                await pay(tab)
+                assert payments(elsewhere) == [*before_paying, ("4.00",)]
                 assert refused["status"]["state"] == "TASK_STATE_REJECTED"
                 assert "transfer:create" in json.dumps(refused["status"])
         assert mine["status"]["state"] == market["status"]["state"] == "TASK_STATE_COMPLETED", mine

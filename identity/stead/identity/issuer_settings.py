@@ -91,6 +91,7 @@ _AUTH0: Mapping[str, Any] = {
     "max_lifetime": 86_400,
     "services": {"sub": ".+@clients"},
     "target_by": "audience",
+    "sign_in_by": "audience",
 }
 PRESETS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
     {"stead": {}, "keycloak": _KEYCLOAK, "entra": _ENTRA, "okta": _OKTA, "auth0": _AUTH0}
@@ -174,6 +175,7 @@ class IssuerSettings(Strict):
     dialect: Dialect = "rfc8693"
     resources: tuple[str, ...] = ()
     target_by: TargetBy = "resource"
+    sign_in_by: TargetBy | None = None
     backchannel_logout: bool = False
     shared_signals: SharedSignalsSettings | None = None
     client_auth: ClientAuth = "private_key_jwt"

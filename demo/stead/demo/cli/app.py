@@ -327,7 +327,7 @@ def vault_rotate(
 
 @idp_app.command("setup")
 def idp_setup(
-    product: Annotated[str, typer.Argument(metavar="PRODUCT", help="entra, keycloak or okta")],
+    product: Annotated[str, typer.Argument(metavar="PRODUCT", help="auth0, entra, keycloak or okta")],
     issuer: Annotated[str, typer.Option("--issuer", metavar="URL", help="The issuer, as its tokens will name it.")],
     out: Annotated[str, typer.Option("--out", metavar="FOLDER", help="Where to write the files.")] = ".",
     json: AsJson = False,

@@ -8,8 +8,8 @@ from pathlib import Path
 import yaml
 
 from stead.demo.cli.output import emit, say, tell
-from stead.demo.idp import entra, keycloak, okta
-from stead.demo.idp.demand import demand_of
+from stead.demo.idp import auth0, entra, keycloak, okta
+from stead.demo.idp.demand import Demand, demand_of
 from stead.demo.network.addresses import network_of
 from stead.identity.certificates import certified
 from stead.identity.clock import system_clock
@@ -49,14 +49,19 @@ def _keycloak(home: Home, issuer: str) -> Files:
     }
 
 
+def _auth0(home: Home, issuer: str) -> Files:
+    demand = demand_of(home, issuer)
+    return {"auth0-setup.sh": auth0.script_of(demand, issuer, _certificates(home, demand))}
+
+
 def _entra(home: Home, issuer: str) -> Files:
     demand = demand_of(home, issuer)
-    certificates = {
-        one.client_id: certified(home, one.client_id).certificate
-        for one in demand.clients
-        if one.key is not None and one.client_id not in demand.platforms
-    }
-    return {"entra-setup.sh": entra.script_of(demand, issuer, certificates)}
+    vouched = {name: made for name, made in _certificates(home, demand).items() if name not in demand.platforms}
+    return {"entra-setup.sh": entra.script_of(demand, issuer, vouched)}
+
+
+def _certificates(home: Home, demand: Demand) -> dict[str, bytes]:
+    return {one.client_id: certified(home, one.client_id).certificate for one in demand.clients if one.key}
 
 
 def _okta(home: Home, issuer: str) -> Files:
@@ -69,6 +74,7 @@ def _yaml(settings: Json) -> str:
 
 
 _PRODUCTS: Mapping[str, Callable[[Home, str], Files]] = {
+    "auth0": _auth0,
     "entra": _entra,
     "keycloak": _keycloak,
     "okta": _okta,

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from stead.demo.network.providers import corporate_seed
 from stead.identity.home import Home
 from stead.identity.samples import PERSONS, Person
-from stead.identity.server import Seed, SeedClient
+from stead.identity.server import SERVICE, Seed, SeedClient
 from stead.identity.settings import Settings
 from stead.identity.types import Json
 
@@ -40,6 +40,15 @@ class Demand:
     """And the clients by which they do."""
     platforms: Mapping[str, tuple[str, str]] = field(default_factory=dict)
     """The clients that a cluster vouches for: its issuer, and what they are called there."""
+
+    def wanted(self, client: SeedClient, *, of_people: bool) -> Mapping[str, list[str]]:
+        """The scopes that a client may ask for, by service: in people's stead, or as itself."""
+        found: dict[str, list[str]] = {}
+        for right in self.rights:
+            if right.scope in self.asks.get(client.client_id, ()) and bool(right.roles) is of_people:
+                for service in right.services:
+                    found.setdefault(service, []).append(right.scope)
+        return found if of_people or (SERVICE in client.grants and client.key) else {}
 
     @property
     def roles(self) -> tuple[str, ...]:

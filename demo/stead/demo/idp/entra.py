@@ -8,11 +8,9 @@ import re
 from collections.abc import Iterator, Mapping
 from urllib.parse import urlsplit
 
-import yaml
-
 from stead.demo.idp.demand import Demand
 from stead.demo.idp.entra_apps import CALLERS, GRAPH, SIGN_IN, Registrations, bare, in_the_clear
-from stead.demo.idp.shell import quoted, variable
+from stead.demo.idp.shell import quoted, variable, written_last
 from stead.identity.errors import InvalidRequest
 from stead.identity.server import CODE, SeedClient
 from stead.identity.types import Json
@@ -106,7 +104,14 @@ def script_of(demand: Demand, issuer: str, certificates: Mapping[str, bytes]) ->
     """The commands. `certificates` are DER, by client. Raises `InvalidRequest` where `issuer` is not a tenant's."""
     made = Registrations(demand, tenant_of(issuer), certificates)
     parts = (_clients(made), _groups(made), _apps(made), _consents(made), _assignments(made))
-    return "\n".join([_HEAD, *_left_out(demand), *(line for part in parts for line in part), _ours(made, issuer)])
+    return "\n".join(
+        [
+            _HEAD,
+            *_left_out(demand),
+            *(line for part in parts for line in part),
+            written_last(settings_of(demand, issuer)),
+        ]
+    )
 
 
 def settings_of(demand: Demand, issuer: str) -> Json:
@@ -220,8 +225,3 @@ def _assignments(made: Registrations) -> Iterator[str]:
 
 def _assigned(who: str, service: str, role: str) -> str:
     return f'assign "${who}" "${variable("sp", service)}" {role}'
-
-
-def _ours(made: Registrations, issuer: str) -> str:
-    text = yaml.safe_dump(settings_of(made.demand, issuer), sort_keys=False)
-    return f'\ncat > "$(dirname "$0")/stead.yaml" <<END\n{text}END\n'

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 from stead.demo.idp.demand import Demand, Right
 from stead.demo.idp.shell import held
-from stead.identity.server import CODE, SERVICE, SeedClient
+from stead.identity.server import CODE, SeedClient
 from stead.identity.types import Json
 
 GRAPH = "00000003-0000-0000-c000-000000000000"
@@ -63,11 +63,11 @@ class Registrations:
 
     def delegated(self, client: SeedClient) -> Mapping[str, list[str]]:
         """The people's scopes that a client may ask for, by service."""
-        return self._asked(client, of_people=True)
+        return self.demand.wanted(client, of_people=True)
 
     def own(self, client: SeedClient) -> Mapping[str, list[str]]:
         """What a client may as itself, by service."""
-        return self._asked(client, of_people=False) if SERVICE in client.grants and client.key else {}
+        return self.demand.wanted(client, of_people=False)
 
     def scope_id(self, service: str, scope: str) -> str:
         return self._id(service, "scope", scope)
@@ -78,15 +78,6 @@ class Registrations:
     def roles(self, service: str) -> list[str]:
         """The roles of people that count at a service."""
         return sorted({role for right in self.rights(service) for role in right.roles})
-
-    def _asked(self, client: SeedClient, *, of_people: bool) -> Mapping[str, list[str]]:
-        wanted: dict[str, list[str]] = {}
-        asks = self.demand.asks.get(client.client_id, ())
-        for right in self.demand.rights:
-            if right.scope in asks and bool(right.roles) is of_people:
-                for service in right.services:
-                    wanted.setdefault(service, []).append(right.scope)
-        return wanted
 
     def _id(self, service: str, kind: str, value: str) -> str:
         """The same at each run: by its id a permission is known."""

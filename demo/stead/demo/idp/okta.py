@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from urllib.parse import quote, urlsplit
 
 from stead.demo.idp.demand import Demand
-from stead.demo.idp.shell import held, quoted, variable
+from stead.demo.idp.shell import OBJECTS, held, quoted, variable
 from stead.identity.errors import InvalidRequest
 from stead.identity.server import CODE, EXCHANGE, REFRESH, SERVICE, SeedClient
 from stead.identity.types import Json
@@ -42,39 +42,18 @@ ask() {
   printf '%s' "$answer"
 }
 
-# The objects of a JSON list, or the one that it is, one a line and without white space around what they say.
-objects() {
-  awk '{ text = text $0 } END {
-    for (at = 1; at <= length(text); at++) {
-      one = substr(text, at, 1)
-      if (quoted) {
-        if (one == "\\\\") one = one substr(text, ++at, 1)
-        else if (one == "\\"") quoted = 0
-      } else {
-        if (one == "\\"") quoted = 1
-        if (one ~ /[ \\t]/) continue
-        if (one == "{") depth++
-        if (one == "}" && --depth == 0) { print line one; line = ""; continue }
-      }
-      if (depth) line = line one
-    }
-  }'
-}
+"""
 
-# JSON: the id of its first object.
-id_of() {
-  printf '%s\\n' "$1" | objects | head -n 1 | grep -o '"id":"[^"]*"' | head -n 1 | cut -d '"' -f 4
-}
-
+_KEEP = """
 # QUERY COLLECTION MEMBER VALUE BODY: changes the one whose member is so, else makes it, and prints its id.
 keep() {
   list=$(ask GET "$2$1")
-  id=$(id_of "$(printf '%s\\n' "$list" | objects | grep -F "\\"$3\\":\\"$4\\"" | head -n 1)")
+  id=$(value id "$(with "$3" "$4" "$list")")
   if [ -n "$id" ]; then
     ask PUT "$2/$id" "$5" > /dev/null
   else
     made=$(ask POST "$2" "$5")
-    id=$(id_of "$made")
+    id=$(value id "$made")
   fi
   [ -n "$id" ] || { echo "POST $2 has made nothing" >&2; exit 1; }
   printf '%s' "$id"
@@ -86,7 +65,12 @@ def script_of(demand: Demand, issuer: str) -> str:
     """The commands. Raises `InvalidRequest` where `issuer` is not the address of a custom authorization server."""
     org, server = _address(issuer)
     named = f"ORG={shlex.quote(org)}\nSERVER={shlex.quote(server)}\n"
-    return "\n".join([_HEAD, named, *_server(demand), *_groups(demand), *_scopes(demand), *_clients(demand)]) + "\n"
+    return (
+        "\n".join(
+            [_HEAD + OBJECTS + _KEEP, named, *_server(demand), *_groups(demand), *_scopes(demand), *_clients(demand)]
+        )
+        + "\n"
+    )
 
 
 def settings_of(demand: Demand, issuer: str) -> Json:

@@ -58,7 +58,11 @@ class Login:
             resources=self._provider.resources,
             max_age=wanted.max_age,
             acr_values=wanted.acr_values,
-            extra={**({"prompt": "login"} if anew else {}), **({"claims": wanted.claims} if wanted.claims else {})},
+            extra={
+                **self._provider.extra,
+                **({"prompt": "login"} if anew else {}),
+                **({"claims": wanted.claims} if wanted.claims else {}),
+            },
         )
         cookie = self._sessions.begin_login()
         await self._vault.put("login", digest(cookie), _REQUEST, json.dumps(pending.to_json()).encode())

@@ -23,6 +23,7 @@ class Provider:
     """Where people sign in, and for which services the tokens shall be good; the first is the broker.
 
     `targets` are the scopes that name a service, by its address, where no parameter does; the broker is their first.
+    `audiences` are the services where the parameter `audience` names one, at a sign-in too.
     """
 
     client: ClientIdentity
@@ -32,6 +33,7 @@ class Provider:
     algorithms: tuple[str, ...]
     described: IssuerSettings
     targets: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    audiences: tuple[str, ...] = ()
 
     @property
     def issuer(self) -> str:
@@ -42,6 +44,11 @@ class Provider:
         """What a code is redeemed for, where scopes name the service."""
         broker = next(iter(self.targets.values()), ())
         return (*entra.SIGNING_IN, *broker) if broker else ()
+
+    @property
+    def extra(self) -> Mapping[str, str]:
+        """What a sign-in says besides."""
+        return {"audience": self.audiences[0]} if self.audiences else {}
 
     @classmethod
     def of(cls, workload: Workload) -> "Provider":
@@ -57,8 +64,9 @@ class Provider:
             metadata,
             refresh,
             now=now,
-            resource=audience if audience in self.resources else None,
+            resource=audience if audience in (*self.resources, *self.audiences) else None,
             scopes=self.targets.get(audience, ()),
+            target_by="audience" if self.audiences else "resource",
         )
 
     def ours(self, granted: Iterable[str]) -> frozenset[str]:
@@ -72,15 +80,17 @@ def _own(workload: Workload) -> Provider:
     described, network = workload.settings.described(workload.issuer), workload.home.network
     wanted = {network.broker: (BROKER_SCOPE, REGISTRY_SCOPE), network.trail: (TRAIL_SCOPE,)}
     targets = {url: _long(described, url, scopes) for url, scopes in wanted.items()} if _by_scope(described) else {}
-    plain = ("openid", "profile", *(scope for scopes in wanted.values() for scope in scopes))
+    audiences = tuple(wanted) if described.sign_in_by == "audience" else ()
+    asked = wanted[network.broker] if audiences else [one for scopes in (targets or wanted).values() for one in scopes]
     return Provider(
         client=_bound(workload.client, workload),
         name="FinPort Identity" if workload.issuer == network.corporate_idp else host(workload.issuer),
-        scopes=(*entra.SIGNING_IN, *(scope for scopes in targets.values() for scope in scopes)) if targets else plain,
+        scopes=(*(entra.SIGNING_IN if targets or audiences else ("openid", "profile")), *asked),
         resources=tuple(wanted) if described.target_by == "resource" else (),
         algorithms=described.algorithms,
         described=described,
         targets=targets,
+        audiences=audiences,
     )
 
 

@@ -67,6 +67,7 @@ def renewed(
     now: float,
     resource: str | None = None,
     scopes: Sequence[str] = (),
+    target_by: TargetBy = "resource",
 ) -> Flow[TokenSet]:
     """A person's next tokens, for the service that `resource` names, or `scopes` do where the issuer has no other way.
 
@@ -74,7 +75,9 @@ def renewed(
     """
     if dialect == "entra":
         return entra.renew(client, metadata, refresh_token, scopes=scopes, now=now)
-    return refresh.renew(client, metadata, refresh_token, now=now, resource=resource, scopes=scopes)
+    return refresh.renew(
+        client, metadata, refresh_token, now=now, resource=resource, scopes=scopes, target_by=target_by
+    )
 
 
 def _rfc8693(asked: Asked) -> Flow[TokenSet]:

@@ -7,7 +7,15 @@ from joserfc.jwk import ECKey
 
 from stead.identity.flows.client_assertion import ClientIdentity, token_request
 from stead.identity.flows.discovery import Metadata
-from stead.identity.flows.wire import TokenSet, require_scope, scope_parameter, successful, token_set
+from stead.identity.flows.wire import (
+    TargetBy,
+    TokenSet,
+    require_scope,
+    scope_parameter,
+    successful,
+    target_parameter,
+    token_set,
+)
 from stead.identity.types import Flow, Form, Request, Response
 from stead.identity.values import RefreshToken
 
@@ -20,9 +28,12 @@ def renew(
     now: float,
     resource: str | None = None,
     scopes: Sequence[str] = (),
+    target_by: TargetBy = "resource",
 ) -> Flow[TokenSet]:
     """New tokens; keep the refresh token of the result, it may be another. Raises the `GrantRefused` family."""
-    response = yield renew_request(client, metadata, refresh_token, now=now, resource=resource, scopes=scopes)
+    response = yield renew_request(
+        client, metadata, refresh_token, now=now, resource=resource, scopes=scopes, target_by=target_by
+    )
     return process_renewed(response, metadata, refresh_token, now=now, scopes=scopes, proof_key=client.proof_key)
 
 
@@ -34,12 +45,13 @@ def renew_request(
     now: float,
     resource: str | None = None,
     scopes: Sequence[str] = (),
+    target_by: TargetBy = "resource",
 ) -> Request:
     """The request half (RFC 6749 s6)."""
     form: Form = (
         ("grant_type", "refresh_token"),
         ("refresh_token", refresh_token.reveal()),
-        *((("resource", resource),) if resource else ()),
+        *(target_parameter(resource, target_by) if resource else ()),
         *scope_parameter(scopes),
     )
     return token_request(metadata, form, client, now)
