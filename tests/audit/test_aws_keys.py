@@ -2,8 +2,6 @@
 
 import base64
 import logging
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -248,8 +246,3 @@ def test_no_data_key_reaches_a_log_at_any_level(
 def test_half_a_configuration_is_refused(wrong: dict[str, str]) -> None:
     with pytest.raises(ValueError, match=r"aws_key|https"):
         VaultSettings.model_validate(wrong)
-
-
-def test_the_library_is_not_imported_unless_it_is_chosen() -> None:
-    code = "import sys, stead.identity.vaults, stead.identity.workload; print('botocore' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "False\n"

@@ -266,8 +266,3 @@ def test_the_sum_is_castagnolis(data: bytes, expected: int) -> None:
 def test_half_a_configuration_is_refused(wrong: dict[str, str]) -> None:
     with pytest.raises(ValueError, match=r"google_key|https"):
         VaultSettings.model_validate(wrong)
-
-
-def test_the_library_is_not_imported_unless_it_is_chosen() -> None:
-    code = "import sys, stead.identity.vaults, stead.identity.workload; print('google.auth' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "False\n"

@@ -2,11 +2,14 @@
 
 import base64
 import os
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
+from stead.demo.cli.vault import looked_at
 from stead.identity import vaults
 from stead.identity.errors import ConfigurationError
 from stead.identity.home import Home
@@ -85,3 +88,26 @@ def test_a_former_state_directory_that_has_no_key_gets_none(home: Home, services
 def test_former_keys_of_which_too_little_is_said_are_refused(wrong: dict[str, object]) -> None:
     with pytest.raises(ValueError, match=r"need|Input"):
         VaultSettings.model_validate(wrong)
+
+
+def test_no_library_of_a_cloud_is_imported_unless_it_is_chosen() -> None:
+    code = "import sys, stead.identity.vaults; print({'botocore', 'google.auth', 'requests'} & set(sys.modules))"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "set()\n"
+
+
+def test_the_doctor_tries_the_keys_of_each_vault(home: Home, services: dict[str, dict[str, object]]) -> None:
+    old = VaultSettings.model_validate({"keys": "file", **services["file"]})
+    put_and_get(home, old, "t", b"x")
+    [well] = looked_at(home, old)
+    assert well.good
+    assert "sealed by" in well.told
+    new = VaultSettings.model_validate(
+        {"keys": "transit", "former": ["file"], **services["file"], **services["transit"]}
+    )
+    [moving] = looked_at(home, new)
+    assert moving.good
+    assert "2 keys still by an older one" in moving.told
+    away = new.model_copy(update={"transit_url": "http://127.0.0.1:9"})
+    [ill] = looked_at(home, away)
+    assert not ill.good
+    assert ill.hint == "Check vault.transit_url and vault.transit_key."

@@ -16,6 +16,7 @@ from stead.demo.cli.certs import days_left
 from stead.demo.cli.findings import Finding
 from stead.demo.cli.output import emit, say
 from stead.demo.cli.revoking import revocation
+from stead.demo.cli.vault import looked_at
 from stead.demo.network.addresses import addresses
 from stead.identity.clock import SKEW, system_clock
 from stead.identity.driver import bare_client, drive
@@ -57,6 +58,7 @@ async def _examined(home: Home) -> list[Finding]:
         return [*findings, Finding("settings and addresses", False, error.description, error.hint)]
     findings.append(Finding("settings and addresses", True, "readable"))
     findings += [*_policies(home), *_certificates(settings)]
+    findings += await asyncio.to_thread(lambda: list(looked_at(home, settings.vault)))
     async with bare_client(5, believed) as http:
         findings += [one async for one in _services(http, settings, network)]
         for described in _issuers(settings, network):
