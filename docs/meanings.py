@@ -33,7 +33,8 @@ MEANINGS: Mapping[str, str] = {
     "issuers.role_scopes": "The scopes that a service has by a role of its token: the role, then our scope.",
     "issuers.scope_roles": "By our scope, the roles of which a person must have one for it to count.",
     "issuers.allowed_scopes": "The ceiling of scopes that its tokens are worth here; all that they carry when not set.",
-    "issuers.services": "Claims and patterns by which a token is a service's own and no person's.",
+    "issuers.services": "Claims and patterns by which a token is a service's own and no person's; "
+    "`{client}` stands for the client that it was issued to.",
     "issuers.subjects": "Whose tokens of it count here: `persons`, `services`, `both` or `nobody`.",
     "issuers.actor": "Who acts where a token has no `act`: nobody (`act`), or its client (`client`).",
     "issuers.login_clients": "Clients at which people sign in: a token that was issued to one has no actor.",

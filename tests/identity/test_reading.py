@@ -48,6 +48,23 @@ def test_keycloaks_service_account_is_a_service_and_no_person() -> None:
     assert (service.grant, service.subject, service.actor) == (Grant.S2S, "broker", None)
 
 
+@pytest.mark.parametrize("name", ["service-account-x", "service-account-broker-2", "service-account-.+"])
+def test_a_person_who_calls_themselves_a_service_account_becomes_no_service(name: str) -> None:
+    """Whoever may choose a name may choose that one; but that of the token's own client is taken, by its service."""
+    person = read("keycloak", {**KEYCLOAK, "azp": "broker", "preferred_username": name})
+    assert (person.grant, person.subject) == (Grant.OBO, "9f1c")
+    client = read("keycloak", {**KEYCLOAK, "azp": "b.r+ker", "preferred_username": "service-account-bXr+ker"})
+    assert client.grant is Grant.OBO
+    upper = read("keycloak", {**KEYCLOAK, "azp": "Broker", "preferred_username": "service-account-broker"})
+    assert (upper.grant, upper.subject) == (Grant.S2S, "Broker")
+
+
+def test_a_person_at_auth0_who_is_called_as_another_client_is_no_service() -> None:
+    assert read("auth0", {**AUTH0, "sub": "other@clients"}).grant is Grant.OBO
+    bare = {name: value for name, value in AUTH0.items() if name != "act"}
+    assert read("auth0", {**bare, "sub": "w1@clients"}).grant is Grant.S2S
+
+
 @pytest.mark.parametrize("name", ["service-account-", "x-service-account-broker", "Service-Account-broker"])
 def test_a_person_who_is_called_almost_like_a_service_stays_a_person(name: str) -> None:
     assert read("keycloak", {**KEYCLOAK, "preferred_username": name}).grant is Grant.LOGIN
@@ -123,8 +140,8 @@ def test_what_an_issuers_tokens_are_worth_has_a_ceiling() -> None:
         ("persons", KEYCLOAK, True),
         ("services", KEYCLOAK, False),
         ("nobody", KEYCLOAK, False),
-        ("persons", {**KEYCLOAK, "preferred_username": "service-account-b"}, False),
-        ("services", {**KEYCLOAK, "preferred_username": "service-account-b"}, True),
+        ("persons", {**KEYCLOAK, "preferred_username": "service-account-finport-web"}, False),
+        ("services", {**KEYCLOAK, "preferred_username": "service-account-finport-web"}, True),
     ],
 )
 def test_whose_tokens_count_is_said_for_each_issuer(subjects: str, claims: dict[str, Any], welcome: bool) -> None:

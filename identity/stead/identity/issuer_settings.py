@@ -55,7 +55,7 @@ _KEYCLOAK: Mapping[str, Any] = {
     "typ": "JWT",
     "audience_list": True,
     "required_claims": {"typ": ("Bearer", "DPoP")},
-    "services": {"preferred_username": "service-account-.+"},
+    "services": {"preferred_username": "service-account-{client}"},
     "actor": "client",
     "receipts": "kept",
     "target_by": "audience",
@@ -89,7 +89,7 @@ _AUTH0: Mapping[str, Any] = {
     "algorithms": ("RS256",),
     "audience_list": True,
     "max_lifetime": 86_400,
-    "services": {"sub": ".+@clients"},
+    "services": {"sub": "{client}@clients"},
     "target_by": "audience",
     "sign_in_by": "audience",
 }

@@ -51,8 +51,10 @@ def _client(client_id: str, trusted: TrustedIssuer) -> str:
 def _is_service(claims: Mapping[str, Any], trusted: TrustedIssuer, client_id: str) -> bool:
     if claims[trusted.subject] == client_id:
         return True
+    # As the client that it was issued to, and not as any: people may choose names too.
+    own = f"(?i:{re.escape(client_id)})"
     return any(
-        isinstance(claims.get(name), str) and re.fullmatch(pattern, claims[name])
+        isinstance(claims.get(name), str) and re.fullmatch(pattern.replace("{client}", own), claims[name])
         for name, pattern in trusted.services.items()
     )
 

@@ -22,17 +22,18 @@ OWN_MEANING = frozenset(
 class TrustedIssuer:
     """One issuer whose tokens are accepted, and where its claims say what ours say.
 
-    `roles` may be a path (`realm_access.roles`); so may be those of `claims`, which say by our name of a claim where
-    its tokens have it. Without `jwks_uri` the issuer's metadata names the keys (RFC 8414).
-    `audiences` says what services are called in its tokens where not by their address, `scope_names` what it calls our
-    scopes, `required_claims` what every access token of it says, one of the values each. A token is a service's own
-    where a claim of `services` matches its pattern, or subject and client are the same; `role_scopes` are the scopes
-    that a service has by its roles, `scope_roles` the roles of which a person must have one for a scope to count.
-    `allowed_scopes` is the ceiling of what its tokens are good for here, `subjects` whose they may be. Where an issuer
-    does not `bind` tokens to keys, its bearer tokens are taken where bound ones are wanted. `actor`: an issuer that
-    writes no `act` is taken to mean its `client`, unless that is one at which people sign in; then `receipts` keep the
-    chain, and one that `first_actors` did not begin has been cut; `senders` are the addresses at which clients publish
-    their keys, where `audiences` does not tell, and `names` what clients are called here, by what it calls them.
+    `roles` may be a path (`realm_access.roles`); so may be those of `claims`, which say by our name of a claim
+    where its tokens have it. Without `jwks_uri` the issuer's metadata names the keys (RFC 8414). `audiences` says
+    what services are called in its tokens where not by their address, `scope_names` what it calls our scopes,
+    `required_claims` what every access token of it says, one of the values each. A token is a service's own where a
+    claim of `services` matches its pattern (`{client}`: its client), or subject and client are the same;
+    `role_scopes` are the scopes that a service has by its roles, `scope_roles` the roles of which a person must
+    have one for a scope to count. `allowed_scopes` is the ceiling of what its tokens are good for here, `subjects`
+    whose they may be. Where an issuer does not `bind` tokens to keys, its bearer tokens are taken where bound ones
+    are wanted. `actor`: an issuer that writes no `act` is taken to mean its `client`, unless that is one at which
+    people sign in; then `receipts` keep the chain, and one that `first_actors` did not begin has been cut;
+    `senders` are the addresses at which clients publish their keys, where `audiences` does not tell, and `names`
+    what clients are called here, by what it calls them.
     """
 
     issuer: str
