@@ -107,6 +107,7 @@ def test_a_file_is_asked_about_a_person_of_the_directory(network: Home) -> None:
     [
         ((*SEND, "{}", "--as", "allice"), "nobody called allice", "Did you mean alice?"),
         ((*SEND, "{}"), "Who asks", "--as USER"),
+        ((*SEND, '{"amonut": "1"}', "--as", "alice"), "takes no amonut", "Did you mean amount?"),
         ((*SEND, "{}", "--as", "alice", "--principal", "x.json"), "Who asks", "--as USER"),
         ((*SEND, "{}", "--as", "alice", "--at", "soon"), "soon is no time", "Such as"),
         (

@@ -59,6 +59,8 @@ async def test_the_doctor_tells_of_a_file_that_changed_and_a_case_for_no_tool_is
     path.write_text(RULES.replace("list_holdings\n  outcome", "list_holdngs\n  outcome"))
     code, _, err = await narrowed.stead("policy", "test", str(path))
     assert (code, "Did you mean holdings.list_holdings?" in err) == (1, True)
+    path.write_text(RULES.replace("chain: [portfolio-agent, broker]", "chain: [broker]"))
     code, out, _ = await narrowed.stead("doctor")
     assert (code, "policies: in order: holdings-mcp" in out) == (1, True)
+    assert "its test 'alice is kept out' wants deny, and gets silent" in out
     assert "BAD  policies/holdings-mcp.yaml: holdings-mcp goes by an older one" in out

@@ -26,6 +26,7 @@ from stead.identity.home import Home, Network
 from stead.identity.in_force import check_files, services_of, stale_files
 from stead.identity.issuer_settings import IssuerSettings
 from stead.identity.jwks import algorithms_of, load_keys
+from stead.identity.policy.cases import read_cases, try_cases
 from stead.identity.settings import Settings
 
 _SOON = 14
@@ -86,6 +87,8 @@ def _policies(home: Home) -> Iterator[Finding]:
         yield Finding("policies", False, error.description, error.hint)
         return
     yield Finding("policies", True, f"in order: {', '.join(files)}" if files else "no rules besides the services' own")
+    for name in files:
+        yield from _untrue_cases(home.policies / f"{name}.yaml")
     for service in sorted(services_of(home)):
         for name in stale_files(home, service):
             yield Finding(f"policies/{name}", False, f"{service} goes by an older one", f"Start {service} again.")
@@ -96,6 +99,18 @@ def _certificates(settings: Settings) -> Iterator[Finding]:
         told = "is no certificate, or not there" if days is None else f"good for {max(days, 0):.0f} days"
         good = days is not None and days > _SOON
         yield Finding(str(path), good, told, None if good else "Renew it; `stead certs` does for its own.")
+
+
+def _untrue_cases(path: Path) -> Iterator[Finding]:
+    """Only what a file says of itself and does not hold: one without tests is no mistake."""
+    try:
+        failed = try_cases(*read_cases(path.read_text(encoding="utf-8"))).failed
+    except IdentityError as error:
+        yield Finding(f"policies/{path.name}", False, error.description, error.hint)
+        return
+    for one in failed:
+        wanted = f"its test {one.case.name!r} wants {one.case.outcome}, and gets {one.outcome}"
+        yield Finding(f"policies/{path.name}", False, wanted, f"stead policy test {path}")
 
 
 def _writable(folder: Path) -> Finding:

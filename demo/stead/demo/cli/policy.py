@@ -17,6 +17,7 @@ from stead.identity.in_force import InForce, check_files, recorded, started_here
 from stead.identity.policy import Worded
 from stead.identity.policy.cases import Asker, Tried, read_cases, try_cases
 from stead.identity.policy.explaining import SILENT, Question, Verdict, explain, strongest
+from stead.identity.policy.expressions.kinds import kind_of_schema
 from stead.identity.policy.files import read_file, told_of
 from stead.identity.policy.names import nearest
 from stead.identity.server.standing import Standing, principal_of
@@ -50,8 +51,16 @@ def check(asked: Asked, principal: Path | None, person: str | None, through: Seq
     known = recorded(Home.current(), asked.what)
     if asked.resource not in known.resources:
         raise InvalidRequest(f"{asked.what} has no {asked.resource}.", hint=nearest(asked.resource, known.resources))
+    _check_input(known, asked)
     who = _who(principal, Standing(person or "", now, known.service, tuple(through)))
     return _explain_service(known, asked.by(who, now), json=json)
+
+
+def _check_input(known: InForce, asked: Asked) -> None:
+    members = kind_of_schema(known.inputs.get(asked.resource, {})).members
+    for name in _object(asked.given):
+        if members is not None and name not in members:
+            raise InvalidRequest(f"{asked.resource} takes no {name}.", hint=nearest(name, members))
 
 
 def _explain_file(file: Path, question: Question, *, json: bool) -> int:
