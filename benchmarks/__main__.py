@@ -7,7 +7,7 @@ import sys
 
 from benchmarks.measure import LONG, QUICK, TINY, Effort
 
-GROUPS = ("identity", "network")
+GROUPS = ("identity", "in-task", "network")
 
 
 def main(words: list[str]) -> None:
@@ -17,7 +17,7 @@ def main(words: list[str]) -> None:
     if unknown:
         raise SystemExit(f"There is no group {unknown[0]!r}. There are: {', '.join(GROUPS)}.")
     for group in groups or GROUPS:
-        asyncio.run(importlib.import_module(f"benchmarks.{group}").run(_effort(words)))
+        asyncio.run(importlib.import_module(f"benchmarks.{group.replace('-', '_')}").run(_effort(words)))
 
 
 def _effort(words: list[str]) -> Effort:

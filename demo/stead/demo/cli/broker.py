@@ -1,6 +1,6 @@
 """The broker as the command line meets it: an A2A agent that streams a task."""
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
 from uuid import uuid4
@@ -58,7 +58,7 @@ class Broker:
             self._client = await create_client(card, ClientConfig(httpx_client=self._http))
         return self._client
 
-    async def follow(self, text: str) -> AsyncIterator[Task]:
+    async def follow(self, text: str) -> AsyncGenerator[Task, None]:
         """Asks, and yields the task as it stands whenever something of it changed, until it has ended.
 
         A stream closes when the task waits for its person, and at its token's expiry; following goes on with another.
@@ -72,7 +72,7 @@ class Broker:
             task = await self.task(task.id)
             yield task
 
-    async def send(self, text: str, *, plan_only: bool = False) -> AsyncIterator[Task]:
+    async def send(self, text: str, *, plan_only: bool = False) -> AsyncGenerator[Task, None]:
         """Asks, and yields the task as it stands whenever something of it changed, while the stream lasts."""
         parts = [new_text_part(text), *([new_data_part({"mode": "plan"})] if plan_only else [])]
         async for task in self._message(Message(message_id=str(uuid4()), role=Role.ROLE_USER, parts=parts)):
@@ -86,7 +86,7 @@ class Broker:
             break
         return await self.task(task)
 
-    async def _message(self, message: Message) -> AsyncIterator[Task]:
+    async def _message(self, message: Message) -> AsyncGenerator[Task, None]:
         client = await self._connected()
         task = Task()
         with _told():
@@ -94,7 +94,7 @@ class Broker:
                 task = _applied(task, event)
                 yield task
 
-    async def watch(self, task: str) -> AsyncIterator[Task]:
+    async def watch(self, task: str) -> AsyncGenerator[Task, None]:
         """Follows a task that is there already; nothing when it has ended meanwhile (A2A s3.1.6)."""
         client = await self._connected()
         seen = Task()
