@@ -46,6 +46,26 @@ async def test_a_call_that_cannot_be_kept_is_refused_as_unavailable_and_may_be_r
         vault.close()
 
 
+async def test_a_call_that_waits_for_the_keys_keeps_no_other_waiting(place: Town, service: transit.Transit) -> None:
+    async with place.agent("transfer"):
+        known = message("send", GOAL)
+        first = (await place.rpc("alice", "transfer", "SendMessage", known, effects=True))["result"]["task"]
+        service.answers.clear()
+        before = len(service.requests)
+        hanging = asyncio.create_task(
+            place.rpc("alice", "transfer", "SendMessage", message("send", GOAL), effects=True)
+        )
+        while len(service.requests) == before:
+            await asyncio.sleep(0.005)
+        again = (await place.rpc("alice", "transfer", "SendMessage", known, effects=True))["result"]["task"]
+        assert again["id"] == first["id"]
+        assert not hanging.done()
+        service.answers.set()
+        second = (await hanging)["result"]["task"]
+        for task in (first, second):
+            await place.rpc("alice", "transfer", "CancelTask", {"id": task["id"]})
+
+
 async def test_a_task_that_waits_is_taken_up_when_the_keys_are_back(place: Town, service: transit.Transit) -> None:
     async with place.agent("transfer"):
         task = await place.ask("alice", "send", GOAL)

@@ -148,6 +148,12 @@ def test_a_full_disk_is_a_typed_error_and_loses_nothing(vault: Vault) -> None:
     assert vault.get(ALICE, "u", "subject") == bytes(100_000)
 
 
+def test_a_file_that_is_no_vault_is_a_typed_error(tmp_path: Path) -> None:
+    (tmp_path / "vault.db").write_bytes(b"this is no database, whatever its name says" * 100)
+    with pytest.raises(ConfigurationError, match="damaged"):
+        Vault(tmp_path / "vault.db", SECRET)
+
+
 def test_a_damaged_file_is_a_typed_error(tmp_path: Path) -> None:
     vault = Vault(tmp_path / "vault.db", SECRET)
     for number in range(40):

@@ -166,13 +166,19 @@ class TestHanging:
         await asyncio.gather(*waiting)
 
     async def test_closing_waits_for_no_key_service(
-        self, home: Home, settings: VaultSettings, service: transit.Transit
+        self, home: Home, settings: VaultSettings, service: transit.Transit, monkeypatch: pytest.MonkeyPatch
     ) -> None:
+        monkeypatch.setattr(vault_async, "AT_ONCE", 1)
         vault = AsyncVault(open_vault(home, settings, NAME))
         service.answers.clear()
         waiting = asyncio.create_task(vault.put(ALICE, "t", "subject", b"x"))
         await asked(service, "encrypt")
+        behind = asyncio.create_task(vault.put(ALICE, "u", "subject", b"x"))
+        while len(vault._under_way) < 2:
+            await asyncio.sleep(0.005)
         await vault.close()
+        with pytest.raises(ProviderUnavailable, match="closed"):
+            await behind
         with pytest.raises(ProviderUnavailable, match="closed"):
             await vault.get(ALICE, "t", "subject")
         service.answers.set()

@@ -97,6 +97,10 @@ class AsyncVault:
             raise ProviderUnavailable(
                 "The key service of the vault did not answer in time.", hint="Try again in a moment."
             ) from None
+        except asyncio.CancelledError:
+            if under_way.cancelled():  # not we are given up, but the vault is closed
+                raise _closed() from None
+            raise
 
     def _asked(self, need: Need) -> Future[Wrapped | bytes]:
         with self._lock:
@@ -137,4 +141,8 @@ def _submitted(pool: ThreadPoolExecutor, work: Callable[[], Any]) -> Future[Any]
     try:
         return pool.submit(work)
     except RuntimeError:
-        raise ProviderUnavailable("The vault is closed.", hint="Try again in a moment.") from None
+        raise _closed() from None
+
+
+def _closed() -> ProviderUnavailable:
+    return ProviderUnavailable("The vault is closed.", hint="Try again in a moment.")

@@ -56,10 +56,13 @@ class VaultFile:
         self._unwrapped: OrderedDict[tuple[bytes, bytes], bytes] = OrderedDict()
         _make_private(path)
         self._database = sqlite3.connect(path, timeout=10, isolation_level=None, check_same_thread=False)
-        for pragma in ("journal_mode = WAL", "synchronous = FULL", "secure_delete = ON"):
-            self._database.execute(f"PRAGMA {pragma}")
-        self._database.executescript(_TABLES)
-        self._older = None if older is None else Older.within(self._database, older)
+        try:
+            with _typed():
+                self._prepare()
+                self._older = None if older is None else Older.within(self._database, older)
+        except BaseException:
+            self._database.close()
+            raise
 
     def put(self, owner: str, task: str, name: str, content: bytes) -> Steps[None]:
         """Keeps an entry, in place of an earlier one."""
@@ -172,6 +175,11 @@ class VaultFile:
             finally:
                 if self._database.in_transaction:
                     self._database.execute("ROLLBACK")
+
+    def _prepare(self) -> None:
+        for pragma in ("journal_mode = WAL", "synchronous = FULL", "secure_delete = ON"):
+            self._database.execute(f"PRAGMA {pragma}")
+        self._database.executescript(_TABLES)
 
     def _place(self, owner: str, task: str) -> Steps[bytes]:
         """The name under which the rows of (owner, task) lie, which tells neither."""

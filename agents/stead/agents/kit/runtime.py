@@ -6,6 +6,7 @@ from contextlib import ExitStack, asynccontextmanager, suppress
 from dataclasses import replace
 from typing import Any
 from uuid import uuid4
+from weakref import WeakValueDictionary
 
 from a2a.types import Message, TaskState
 
@@ -50,7 +51,7 @@ class Runtime:
         self._patience = patience
         self._parking: Parking | None = None
         self._running: dict[str, asyncio.Task[None]] = {}
-        self._accepting = asyncio.Lock()
+        self._accepting: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     @property
     def parking(self) -> Parking:
@@ -104,7 +105,8 @@ class Runtime:
         """
         task, made = str(uuid4()), self.workload.clock()
         record = Record(task, message.message_id, call.skill.id, call.input, principal, arrival, push, made)
-        async with self._accepting:
+        # By the call alone: what is kept of one may wait for the vault's keys, and no other waits with it.
+        async with self._accepting.setdefault(record.key, asyncio.Lock()):
             known = await self.storage.calls.add(record)
             if known == task:
                 await self._begin(record, message)
