@@ -8,16 +8,25 @@ another origin is reached by https only, and what stands behind a rebound name h
 
 import re
 import socket
+from collections.abc import Iterable
 from enum import IntEnum
-from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from urllib.parse import SplitResult, urlsplit
 
 _NAMED_METADATA = frozenset({"metadata.google.internal", "metadata", "instance-data"})
-_NAT64 = ip_network("64:ff9b::/96")
-_SHARED = ip_network("100.64.0.0/10")
+_CREDENTIALS = tuple(
+    # Where clouds hand out credentials at addresses that look like any: Alibaba, Azure, Oracle, AWS, Google.
+    map(ip_network, ("100.100.100.200", "168.63.129.16", "192.0.0.0/24", "fd00:ec2::254", "fd20:ce::254"))
+)
+_EMBEDDING = tuple(map(ip_network, ("64:ff9b::/96", "::ffff:0:0:0/96", "::/96")))
+"""Prefixes before an IPv4 address: NAT64 (RFC 6052), SIIT (RFC 2765), and the old compatible ones (RFC 4291)."""
+_LOCAL = tuple(map(ip_network, ("100.64.0.0/10", "64:ff9b:1::/48", "fec0::/10")))
+"""Shared (RFC 6598), local NAT64 (RFC 8215), site-local (RFC 3879): private, whatever the library makes of them."""
+_LOOPBACK_NAMES = frozenset({"localhost.localdomain", "localhost4", "localhost6", "ip6-localhost", "ip6-loopback"})
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,63}(\.[A-Za-z0-9_-]{1,63})*\.?")
 
 Address = IPv4Address | IPv6Address
+Network = IPv4Network | IPv6Network
 
 
 class Reach(IntEnum):
@@ -53,7 +62,7 @@ def may_reach(host: str, home: str) -> bool:
 def reach_of(host: str) -> Reach:
     """Who reaches a host. A name that says nothing of it counts as public."""
     name = host.lower().rstrip(".")
-    if name == "localhost" or name.endswith(".localhost"):
+    if name == "localhost" or name.endswith(".localhost") or name in _LOOPBACK_NAMES:
         return Reach.LOOPBACK
     address = _address(name)
     if address is None:
@@ -100,10 +109,10 @@ def _address(name: str) -> Address | None:
 
 
 def _plain(address: Address) -> Address:
-    """The IPv4 address within an IPv6 one: mapped, 6to4, NAT64."""
-    if isinstance(address, IPv4Address):
+    """The IPv4 address within an IPv6 one: mapped, 6to4, or behind one of the prefixes."""
+    if isinstance(address, IPv4Address) or address.is_loopback or address.is_unspecified:
         return address
-    if address in _NAT64:
+    if _lies_in(address, _EMBEDDING):
         return IPv4Address(int(address) & 0xFFFFFFFF)
     return address.ipv4_mapped or address.sixtofour or address
 
@@ -111,9 +120,14 @@ def _plain(address: Address) -> Address:
 def _reach(address: Address) -> Reach:
     if address.is_loopback:
         return Reach.LOOPBACK
-    if address.is_link_local or address.is_multicast or address.is_unspecified:
+    if address.is_link_local or address.is_multicast or address.is_unspecified or _lies_in(address, _CREDENTIALS):
         return Reach.NEVER
+    if _lies_in(address, _LOCAL):
+        return Reach.PRIVATE
     if address.is_global:
         return Reach.PUBLIC
-    private = address.is_private and not address.is_reserved
-    return Reach.PRIVATE if private or address in _SHARED else Reach.NEVER
+    return Reach.PRIVATE if address.is_private and not address.is_reserved else Reach.NEVER
+
+
+def _lies_in(address: Address, networks: Iterable[Network]) -> bool:
+    return any(address in network for network in networks)
