@@ -28,6 +28,15 @@ issuers:
       client_secret_file: /run/secrets/portfolio-agent
       client_auth: client_secret_post
 """,
+    "issuers.levels": """
+issuer: https://idp.example/realms/acme
+issuers:
+- issuer: https://idp.example/realms/acme
+  preset: keycloak
+  levels:
+    "1": {acr: "urn:acme:password", lasts: 28800}
+    "2": {acr: "urn:acme:second-factor"}
+""",
     "issuers.shared_signals": """
 issuers:
 - issuer: https://idp.example

@@ -180,3 +180,34 @@ def test_a_claim_that_is_read_elsewhere_is_not_taken_from_where_it_is_not() -> N
 def test_what_decides_whose_a_token_is_is_not_mapped(name: str) -> None:
     with pytest.raises(ValueError, match="claims"):
         IssuerSettings.model_validate({"issuer": "https://idp.example", "claims": {name: "x"}})
+
+
+LEVELED: dict[str, Any] = {"levels": {"1": {"acr": "pwd", "lasts": 1000}, "2": {"acr": "mfa", "lasts": 300}}}
+
+
+@pytest.mark.parametrize(
+    ("levels", "acr"),
+    [
+        ({"1": 1000}, "pwd"),
+        ({"1": 1000, "2": 1700}, "mfa"),
+        ({"1": "1000", "2": "1700"}, "mfa"),
+        ({"1": 1000, "2": 1699}, "pwd"),
+        ({"1": 900, "2": 1000}, None),
+        ({"2": 1900}, "mfa"),
+        ({"1": 1000, "2": 2031}, "pwd"),
+        ({"1": 1000, "3": 1999}, "pwd"),
+        ({"1": True, "2": "soon"}, None),
+        ({"1": [1000]}, None),
+        ({"1": float("inf"), "2": 10**400}, None),
+        ("2", None),
+        (None, None),
+    ],
+)
+def test_a_level_counts_once_reached_and_while_it_lasts_whatever_acr_says(levels: object, acr: str | None) -> None:
+    told = {} if levels is None else {"levels": levels}
+    person = read("keycloak", {**KEYCLOAK, "iat": 2000, "acr": "mfa", **told}, **LEVELED)
+    assert person.claims.get("acr") == acr
+
+
+def test_without_a_time_of_issue_no_level_counts() -> None:
+    assert "acr" not in read("keycloak", {**KEYCLOAK, "acr": "mfa", "levels": {"2": 1999}}, **LEVELED).claims

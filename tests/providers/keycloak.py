@@ -68,7 +68,7 @@ def _lent(source: str, target: str) -> None:
 
 
 async def _answering(issuer: str, process: asyncio.subprocess.Process, log: Path) -> None:
-    async with asyncio.timeout(220), httpx.AsyncClient(trust_env=False) as http:
+    async with asyncio.timeout(400), httpx.AsyncClient(trust_env=False) as http:
         while True:
             if process.returncode is not None:
                 raise AssertionError(log.read_text()[-3000:])

@@ -51,6 +51,15 @@ class Tab:
                 assert seen["status"]["state"] not in ENDED, json.dumps(seen["status"])
                 await asyncio.sleep(0.1)
 
+    async def until_told(self, task: str, what: str) -> str:
+        """The task as JSON, once it tells this."""
+        async with asyncio.timeout(60):
+            while True:
+                seen = (await self.http.get(f"{self.web}/tasks/{task}/raw")).text
+                if what in seen:
+                    return json.dumps(json.loads(seen))
+                await asyncio.sleep(0.1)
+
     async def trail(self, task: str, count: int) -> list[dict[str, Any]]:
         """The hops of a task, once so many are told by both their ends."""
         hops: list[dict[str, Any]] = []

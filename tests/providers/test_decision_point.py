@@ -19,7 +19,7 @@ from tests.providers.keycloak import available, free_issuer, keycloak
 
 pytestmark = [
     pytest.mark.skipif(not available(), reason="Keycloak is not installed: run `make test`"),
-    pytest.mark.timeout(300),
+    pytest.mark.timeout(500),
 ]
 REALM = Path(__file__).with_name("decisions-realm.json")
 CLIENT = ("decisions", "a-secret-of-this-test")

@@ -13,7 +13,7 @@ from tests.providers.tab import ENDED, signed_in
 
 pytestmark = [
     pytest.mark.skipif(not available(), reason="Keycloak is not installed: run `make test`"),
-    pytest.mark.timeout(300),
+    pytest.mark.timeout(500),
 ]
 
 

@@ -24,7 +24,7 @@ from tests.providers.tab import signed_in, taken
 
 pytestmark = [
     pytest.mark.skipif(not available(), reason="Keycloak is not installed: run `make test`"),
-    pytest.mark.timeout(300),
+    pytest.mark.timeout(500),
 ]
 
 

@@ -113,6 +113,13 @@ class ClientSettings(Strict):
     client_secret_file: Path | None = None
 
 
+class LevelSettings(Strict):
+    """What a level of authentication is called here, and for how many seconds it counts once it was reached."""
+
+    acr: str
+    lasts: Positive = 900
+
+
 class SharedSignalsSettings(Strict):
     """Who may tell what happened to an issuer's people: by default the issuer itself, addressing the service."""
 
@@ -154,6 +161,8 @@ class IssuerSettings(Strict):
     roles: str = "roles"
     identifier: str = "jti"
     claims: Mapping[OurClaim, str] = {}
+    levels: Mapping[str, LevelSettings] = {}
+    levels_claim: str = "levels"
     typ: str = "at+jwt"
     max_lifetime: Positive = 3600
     audience_list: bool = False

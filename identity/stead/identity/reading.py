@@ -5,10 +5,13 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
 
+from stead.identity.clock import SKEW
 from stead.identity.confirmation import Confirmation
 from stead.identity.errors import InvalidToken
 from stead.identity.trust import TrustedIssuer
 from stead.identity.values import AccessToken, Actor, Grant, Principal, Provenance
+
+_LATEST = 2**53
 
 
 def build_principal(
@@ -114,7 +117,28 @@ def _by_our_names(claims: Mapping[str, Any], trusted: TrustedIssuer, roles: list
     """All claims. One that is read from another place is only there if it is in that place."""
     mapped = {name: value for name, path in trusted.claims.items() if (value := _at(claims, path)) is not None}
     rest = {name: value for name, value in claims.items() if name not in trusted.claims}
+    if trusted.levels:
+        rest = {**{name: value for name, value in rest.items() if name != "acr"}, **_acr(claims, trusted)}
     return MappingProxyType({**rest, "roles": roles, **mapped})
+
+
+def _acr(claims: Mapping[str, Any], trusted: TrustedIssuer) -> Mapping[str, str]:
+    """The strongest level that the session had reached when the token was issued, and not too long before."""
+    reached, issued = _at(claims, trusted.levels_claim), _time(claims.get("iat"))
+    if not isinstance(reached, Mapping) or issued is None:
+        return {}
+    ages = {name: issued - since for name in trusted.levels if (since := _time(reached.get(name))) is not None}
+    met = [level.acr for name, level in trusted.levels.items() if name in ages and -SKEW <= ages[name] <= level.lasts]
+    return {"acr": met[-1]} if met else {}
+
+
+def _time(value: object) -> float | None:
+    """Seconds, if that is what it is; some issuers write them as text."""
+    if isinstance(value, str) and re.fullmatch(r"[0-9]{1,15}", value):
+        return float(value)
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    return float(value) if 0 <= value < _LATEST else None
 
 
 def _at(claims: Mapping[str, Any], path: str) -> Any:

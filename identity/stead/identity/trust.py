@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, Protocol
 
 from stead.identity.verification import TokenPolicy
 
@@ -16,6 +16,15 @@ OWN_MEANING = frozenset(
     | {"authorization_details", "consent_id"}
 )
 """Claims that decide whose a token is and what it is good for: no other claim is read in their place by a mapping."""
+
+
+class Level(Protocol):
+    """How surely somebody signed in: its name here (`acr`), and the seconds for which it counts once it was reached."""
+
+    @property
+    def acr(self) -> str: ...
+    @property
+    def lasts(self) -> float: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +42,8 @@ class TrustedIssuer:
     are wanted. `actor`: an issuer that writes no `act` is taken to mean its `client`, unless that is one at which
     people sign in; then `receipts` keep the chain, and one that `first_actors` did not begin has been cut;
     `senders` are the addresses at which clients publish their keys, where `audiences` does not tell, and `names`
-    what clients are called here, by what it calls them.
+    what clients are called here, by what it calls them. Where `levels` are given, weakest first, `acr` is told by
+    when a session reached each of them, which `levels_claim` says.
     """
 
     issuer: str
@@ -45,6 +55,8 @@ class TrustedIssuer:
     roles: str = "roles"
     identifier: str = "jti"
     claims: Mapping[str, str] = field(default_factory=dict)
+    levels: Mapping[str, Level] = field(default_factory=dict)
+    levels_claim: str = "levels"
     typ: str = "at+jwt"
     max_lifetime: float = 3600
     audience_list: bool = False

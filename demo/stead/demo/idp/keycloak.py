@@ -10,6 +10,7 @@ from urllib.parse import urljoin, urlsplit
 
 from stead.demo.idp.demand import Demand, Right, settings_for
 from stead.demo.idp.keycloak_levels import levels
+from stead.demo.idp.keycloak_levels import settings as levels_settings
 from stead.identity.errors import InvalidRequest
 from stead.identity.samples import Person
 from stead.identity.server import CODE, SeedClient
@@ -57,7 +58,7 @@ def realm_of(demand: Demand, issuer: str) -> Json:
 
 def settings_of(demand: Demand, issuer: str) -> Json:
     """The `stead.yaml` that goes with the realm. People are told by their user name, which is theirs for good there."""
-    more = {"subject": "preferred_username", "claims": {"levels": "levels"}, "backchannel_logout": True}
+    more = {"subject": "preferred_username", "levels": levels_settings(), "backchannel_logout": True}
     return settings_for(demand, issuer, "keycloak", **more)
 
 

@@ -1,25 +1,31 @@
-"""How surely somebody signed in at Keycloak: level 1 by password, level 2 by a second factor besides (`acr`).
+"""How surely somebody signed in at Keycloak: level 1 by password, level 2 by a second factor besides.
 
-Without being asked for more, people sign in at level 1. A request with `acr_values=2` asks who is signed in already for
-the second factor alone, and those who have none yet to set one up. An exchange forgets that in `acr`; when the session
-reached each level is told by the claim `levels`, in every token of it.
+Their names (`acr`) are those of our own provider, so that rules stay as they are. Without being asked for more, people
+sign in at level 1. A request with `acr_values` for level 2 asks who is signed in already for the second factor alone,
+and those who have none yet to set one up. An exchange forgets that in `acr`; when the session reached each level is
+told by the claim `levels`, in every token of it.
 """
 
 import json
 
+from stead.identity.server.authorization import ACR_MFA, ACR_PASSWORD
 from stead.identity.types import Json
 
 FLOW = "stead browser"
-LEVELS = {"1": 1, "2": 2}
-"""`acr`, and Keycloak's level of authentication."""
-LASTS = {1: 8 * 3600, 2: 300}
-"""Seconds for which a level is remembered in a session."""
+NAMES = {1: ACR_PASSWORD, 2: ACR_MFA}
+LASTS = {1: 8 * 3600, 2: 900}
+"""Seconds for which a level counts once a session has reached it."""
+
+
+def settings() -> Json:
+    """The same, as our settings say it of an issuer."""
+    return {str(level): {"acr": name, "lasts": LASTS[level]} for level, name in NAMES.items()}
 
 
 def levels() -> Json:
     """The members of a realm that make it so."""
     return {
-        "attributes": {"acr.loa.map": json.dumps(LEVELS)},
+        "attributes": {"acr.loa.map": json.dumps({name: level for level, name in NAMES.items()})},
         "browserFlow": FLOW,
         "authenticationFlows": [
             _flow(FLOW, _step("auth-cookie", "ALTERNATIVE"), _within("stead levels", "ALTERNATIVE"), top=True),
