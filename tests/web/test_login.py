@@ -1,10 +1,15 @@
 """Signing in and out, and what a session is worth to somebody else."""
 
 import sqlite3
+from dataclasses import replace
 from http.cookies import SimpleCookie
+from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
+import pytest
+
 from stead.demo.cli.browser import Browser, Login
+from stead.demo.web.session import Session
 from tests.web.conftest import Tab
 from tests.web.world import World
 
@@ -127,3 +132,14 @@ async def test_a_person_without_any_right_here_is_told_so(world: World, tab: Tab
     asked = await tab.post("/ask", {"text": "Show my portfolio", "message_id": "m-admin-0001"})
     assert asked.status_code == 403
     assert "Ada Okafor has no right to broker:ask" in asked.json()["error_description"]
+
+
+@pytest.mark.parametrize(
+    ("other", "goes_on"),
+    [({}, True), ({"key": "k2"}, True), ({"sid": "s2"}, False), ({"sid": None}, False), ({"subject": "bob"}, False)],
+)
+def test_only_the_same_persons_same_session_of_the_provider_goes_on(other: dict[str, Any], goes_on: bool) -> None:
+    """What is taken back of it there would end it as a whole, at some."""
+    former = Session("k1", "https://idp.example", "alice", "Alice", "csrf", sid="s1")
+    assert replace(former, **other).continues(former) is goes_on
+    assert not replace(former, sid=None).continues(replace(former, sid=None))

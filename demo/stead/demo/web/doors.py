@@ -8,7 +8,7 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from stead.demo.web.pages import Person, render
 from stead.demo.web.protection import bounded_body, check_csrf
-from stead.demo.web.session import LONGEST
+from stead.demo.web.session import LONGEST, Session
 from stead.demo.web.site import Site
 from stead.demo.web.turns import read_turn
 from stead.demo.web.typeset import host
@@ -57,11 +57,11 @@ class Doors:
         cookie = request.cookies.get(self._site.login_cookie)
         answer: Response
         try:
-            opened, _ = await self._site.login.finish(cookie, request.query_params.multi_items())
+            opened, begun = await self._site.login.finish(cookie, request.query_params.multi_items())
         except IdentityError as error:
             answer = self._not_signed_in(request, error)
         else:
-            await self._end_former(request)
+            await self._end_former(request, begun)
             answer = RedirectResponse("/", 303)
             self._set(answer, self._site.cookie, opened, max_age=int(LONGEST))
         self._unset(answer, self._site.login_cookie, path="/callback")
@@ -83,11 +83,11 @@ class Doors:
             return RedirectResponse("/", 303)
         return self._landing(_sentence(error), status=error.status)
 
-    async def _end_former(self, request: Request) -> None:
+    async def _end_former(self, request: Request, begun: Session) -> None:
         """The session that this browser had before is not left behind when somebody signs in anew."""
         former = self._site.sessions.find(request.cookies.get(self._site.cookie))
         if former is not None:
-            await self._site.sign_out(former)
+            await self._site.sign_out(former, goes_on=begun.continues(former))
 
     def _landing(self, message: str | None, *, status: int = 200, anew: bool = False) -> HTMLResponse:
         provider = self._site.provider

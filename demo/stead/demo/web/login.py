@@ -107,8 +107,12 @@ class Login:
             await patient(partial(self._credentials.forget, self._owed[0]))
             self._owed.pop(0)
 
-    async def end(self, session: Session) -> None:
-        """Signs out: here at once, and at the provider if it takes tokens back."""
+    async def end(self, session: Session, *, goes_on: bool = False) -> None:
+        """Signs out: here at once, and at the provider if it takes tokens back.
+
+        Not where the provider's session goes on in another of ours: there are some at which a token that is taken back
+        takes the whole session along.
+        """
         self._sessions.end(session)
         refresh = None
         try:
@@ -116,7 +120,7 @@ class Login:
             await self._credentials.forget(session)
         except ProviderUnavailable:
             self._owed.append(session)
-        if refresh is not None:
+        if refresh is not None and not goes_on:
             await self._revoke(refresh)
 
     async def _take(self, cookie: str | None) -> AuthorizationRequest:

@@ -56,6 +56,10 @@ class Session:
         """The person, as `Principal.owner` writes it."""
         return f"{self.issuer}|{self.subject}"
 
+    def continues(self, former: "Session") -> bool:
+        """Whether it is the same person's, in the same session of the provider: they were asked for more, say."""
+        return self.sid is not None and (self.owner, self.sid) == (former.owner, former.sid)
+
 
 class Sessions:
     """The store. `secret` makes the request tokens, so that none has to be kept."""

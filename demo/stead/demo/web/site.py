@@ -109,10 +109,10 @@ class Site:
         network = f"{_counted(agents, 'agent')}, {_counted(servers, 'MCP server')}" if agents + servers else ""
         return {"planner": f"Planner: {'rules, offline' if planner == 'rules' else planner}", "network": network}
 
-    async def sign_out(self, session: Session) -> None:
-        """Ends the session here and at the provider."""
+    async def sign_out(self, session: Session, *, goes_on: bool = False) -> None:
+        """Ends the session here and at the provider, unless there it goes on in another of ours."""
         await self.following.leave(session)
-        await self.login.end(session)
+        await self.login.end(session, goes_on=goes_on)
 
     async def _sweep(self) -> None:
         while True:
