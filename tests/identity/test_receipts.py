@@ -212,7 +212,17 @@ async def test_an_expired_and_a_future_receipt_are_refused(town: Town) -> None:
 
 
 @pytest.mark.parametrize(
-    "chain", [[], "broker", ["portfolio-agent", 7], ["portfolio-agent"] * 6, [["portfolio-agent"]], None], ids=str
+    "chain",
+    [
+        [],
+        "broker",
+        ["portfolio-agent", 7],
+        ["portfolio-agent"] * 6,
+        [["portfolio-agent"]],
+        None,
+        ["portfolio-agent", "a\x1b[2J"],
+    ],
+    ids=repr,
 )
 async def test_a_malformed_chain_is_refused(town: Town, chain: object) -> None:
     called, header = await hop(town)

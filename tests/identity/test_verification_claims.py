@@ -136,7 +136,8 @@ def test_five_actors_are_admitted(issuer: Any, policy: TokenPolicy) -> None:
 @pytest.mark.parametrize(
     "act",
     [actors(6), actors(9), "broker", 1, [], [{"sub": "broker"}], {}, {"sub": 1}, {"sub": ""}, {"sub": "a", "act": "b"},
-     {"sub": "a", "iss": 1}, True],
+     {"sub": "a", "iss": 1}, True, {"sub": "a" * 256}, {"sub": "a\nb"}, {"sub": "\u202eb"}, {"sub": "a", "iss": ""},
+     {"sub": "a", "iss": "http://i\x1b[2J"}, {"sub": "a", "act": {"sub": "a\0"}}],
 )  # fmt: skip
 def test_an_actor_chain_that_is_none_or_too_long_is_refused(issuer: Any, refuse: Any, act: object) -> None:
     refuse(issuer.token(act=act))

@@ -17,7 +17,7 @@ from joserfc.jwk import ECKey
 from stead.identity.clock import SKEW
 from stead.identity.dpop import digest_of
 from stead.identity.errors import InvalidToken
-from stead.identity.values import MAX_ACTORS, AccessToken, Actor, Principal
+from stead.identity.values import MAX_ACTORS, AccessToken, Actor, Principal, is_name
 from stead.identity.verification import KeySource, TokenPolicy, Unverified, check, decode
 
 HEADER = "stead-receipts"
@@ -142,7 +142,7 @@ def _chain(claims: Mapping[str, Any]) -> tuple[str, ...]:
     chain = claims.get("chain")
     if not isinstance(chain, list) or not 0 < len(chain) <= MAX_ACTORS:
         raise InvalidToken("A hop receipt names no chain of actors.")
-    if not all(isinstance(name, str) and 0 < len(name) <= 255 for name in chain) or chain[0] != claims["iss"]:
+    if not all(is_name(name) for name in chain) or chain[0] != claims["iss"]:
         raise InvalidToken("A hop receipt's chain does not begin with its sender.")
     return tuple(chain)
 

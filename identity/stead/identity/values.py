@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from joserfc.jwk import ECKey
 
 MAX_ACTORS = 5
+MAX_NAME = 255
 
 
 class Grant(StrEnum):
@@ -81,6 +82,11 @@ class RefreshToken(Secret):
     __slots__ = ()
 
 
+def is_name(value: object) -> bool:
+    """Something that records and terminals can show: bounded, and without a sign that moves what stands around it."""
+    return isinstance(value, str) and 0 < len(value) <= MAX_NAME and value.isprintable()
+
+
 @dataclass(frozen=True, slots=True)
 class Actor:
     """Who acts (RFC 8693 s4.1). The outermost is the current actor; those within are history, for audit only."""
@@ -94,11 +100,11 @@ class Actor:
         """Reads an `act` claim. Raises `InvalidToken` when it is not one, or nests deeper than five."""
         if depth > MAX_ACTORS:
             raise InvalidToken(f"The actor chain is longer than {MAX_ACTORS}.")
-        if not isinstance(claim, Mapping) or not isinstance(claim.get("sub"), str) or not claim["sub"]:
+        if not isinstance(claim, Mapping) or not is_name(claim.get("sub")):
             raise InvalidToken("The act claim names no actor.")
         issuer = claim.get("iss")
-        if issuer is not None and not isinstance(issuer, str):
-            raise InvalidToken("The act claim's issuer is not a string.")
+        if issuer is not None and not is_name(issuer):
+            raise InvalidToken("The act claim's issuer is no name.")
         prior = claim.get("act")
         return cls(claim["sub"], issuer, None if prior is None else cls.from_claim(prior, depth + 1))
 
