@@ -137,6 +137,13 @@ async def test_a_body_at_the_limit_passes_and_one_byte_more_does_not() -> None:
         assert (await http.post("/", content=at_limit + b" ", headers=headers)).status_code == 413
 
 
+@pytest.mark.parametrize("digits", [20, 4_301, 60_000])
+async def test_a_length_that_is_no_number_there_is_is_too_much(digits: int) -> None:
+    headers = {"content-type": "application/json", "content-length": "9" * digits}
+    async with client(echo) as http:
+        assert (await http.post("/", content=b"{}", headers=headers)).status_code == 413
+
+
 async def test_a_body_of_unstated_length_is_bounded_as_it_comes() -> None:
     sent = 0
 

@@ -26,6 +26,8 @@ from stead.identity.types import ASGIApp, Json, Message, Receive, Scope, Send
 
 MAX_BODY = 262_144
 
+_DIGITS = 19
+"""A length with more digits is none that there is; Python reads no number of any length."""
 _ABOUT_THE_BODY = frozenset({b"content-type", b"content-length", b"content-encoding", b"transfer-encoding"})
 _BODILESS = frozenset({"GET", "HEAD", "OPTIONS", "DELETE", "TRACE"})
 _FORM = "application/x-www-form-urlencoded"
@@ -98,7 +100,8 @@ class EdgeGuard:
             if headers.get("content-length", "0") != "0" or "transfer-encoding" in headers:
                 raise InvalidRequest(f"A {scope['method']} request has no body here.")
             return b"", None
-        if headers.get("content-length", "").isdecimal() and int(headers["content-length"]) > self._max_body:
+        declared = headers.get("content-length", "")
+        if declared.isdecimal() and (len(declared) > _DIGITS or int(declared) > self._max_body):
             raise self._too_large()
         body = await self._read(receive)
         return body, self._parse(body, headers, protocol)
