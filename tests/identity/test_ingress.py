@@ -11,8 +11,9 @@ from starlette.routing import Route, Router
 
 from stead.identity.errors import InvalidToken
 from stead.identity.guard import EdgeGuard
-from stead.identity.ingress import Ingress, arrival_of
+from stead.identity.ingress import Ingress, arrival_of, read_credential
 from stead.identity.values import current_principal
+from stead.identity.verification import MAX_TOKEN
 
 TRACE, HOP = "a" * 32, "b" * 16
 READ = "portfolio.summary"
@@ -83,6 +84,16 @@ async def test_what_is_no_bearer_token_is_refused(door: Any, value: str) -> None
     answer = await door.client().post("/", json={"do": READ}, headers=headers)
     assert answer.status_code == 401
     assert 'error="invalid_token"' in answer.headers["www-authenticate"]
+    assert door.app.scopes == []
+
+
+async def test_a_flood_of_immense_credentials_is_not_remembered(door: Any) -> None:
+    """Whoever holds no token fills no memory with what looks like one."""
+    before = read_credential.cache_info().currsize
+    for size in (MAX_TOKEN + 1, 60_000):
+        answer = await door.client().post("/", json={"do": READ}, headers={"authorization": f"Bearer {'a' * size}"})
+        assert (answer.status_code, answer.json()["error"]) == (401, "invalid_token")
+    assert read_credential.cache_info().currsize == before
     assert door.app.scopes == []
 
 

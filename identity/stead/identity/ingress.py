@@ -40,6 +40,7 @@ from stead.identity.telemetry.names import POLICY_SPAN
 from stead.identity.tls import shown_certificate
 from stead.identity.types import ASGIApp, Json, Receive, Scope, Send
 from stead.identity.values import AccessToken, Arrival, Principal, acting_for
+from stead.identity.verification import MAX_TOKEN
 from stead.identity.verifier import Verifier
 
 STRANGERS_PER_MINUTE = 120
@@ -304,11 +305,13 @@ def _authorization(scope: Scope) -> tuple[Scheme, AccessToken]:
         raise NoToken("This needs an access token.", hint="Send one as Authorization: Bearer.")
     if len(values) > 1:
         raise InvalidRequest("The Authorization header is repeated.", hint="Send one.")
-    return _read(values[0])
+    if len(values[0]) > len("Bearer ") + MAX_TOKEN:
+        raise InvalidToken(f"The token is longer than {MAX_TOKEN} characters.")
+    return read_credential(values[0])
 
 
 @lru_cache(maxsize=REMEMBERED_CREDENTIALS)
-def _read(authorization: bytes) -> tuple[Scheme, AccessToken]:
+def read_credential(authorization: bytes) -> tuple[Scheme, AccessToken]:
     """Remembered, because callers send the same token many times: reading it costs more than knowing it again."""
     match = _CREDENTIAL.fullmatch(authorization.decode("latin-1"))
     if match is None:
