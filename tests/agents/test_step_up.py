@@ -102,6 +102,19 @@ async def test_a_call_that_nobody_signs_in_for_expires(as_before: Town) -> None:
     assert error_of(ended)["code"] == "expired"
 
 
+async def test_a_loop_of_challenges_ends_who_refuses_every_sign_in_is_not_asked_for_ever(tmp_path: Path) -> None:
+    home = Home(tmp_path / "home")
+    home.policies.mkdir(parents=True)
+    Path(home.policies / "holdings-mcp.yaml").write_text(STRONGER.replace(f'principal.acr != "{MFA}"', "true"))
+    async with town(home) as insatiable, insatiable.agent("portfolio", counting(durable=True)):
+        task = await insatiable.ask("alice", "summary", {})
+        await sign_in_again(insatiable, "alice", WANTED)
+        await insatiable.task("alice", task["id"], "portfolio")
+        ended = await insatiable.until("alice", task["id"], "COMPLETED", "REJECTED", agent="portfolio")
+    assert state(ended) == "REJECTED"
+    assert error_of(ended)["code"] == "insufficient_user_authentication"
+
+
 async def test_a_call_in_memory_ends_and_says_which_sign_in_it_takes(as_before: Town) -> None:
     async with as_before.agent("portfolio", counting(durable=False)):
         task = await as_before.ask("alice", "summary", {})

@@ -98,6 +98,12 @@ IN_TASK = {
         "egress/test_hop::test_a_new_login_of_the_same_person_gets_a_new_token",
         "egress/test_hop::test_a_weaker_token_of_the_same_login_does_not_get_what_a_stronger_one_got",
     ),
+    "step-up at the client: a weaker or foreign sign-in, a loop of challenges": (
+        "agents/test_step_up::test_a_fresher_sign_in_that_is_no_stronger_changes_nothing",
+        "agents/test_step_up::test_the_stronger_sign_in_of_somebody_else_is_none",
+        "agents/test_step_up::test_a_loop_of_challenges_ends_who_refuses_every_sign_in_is_not_asked_for_ever",
+        "identity/test_wanted_sign_in::test_a_raised_sign_in_is_not_undone_by_a_weaker_one",
+    ),
     "credentials at rest": (
         "agents/test_consent::test_no_credential_lies_in_the_open_and_none_is_left_at_the_end",
         "audit/test_vault::test_a_dump_of_the_files_shows_no_token_and_no_person",
