@@ -18,7 +18,7 @@ story: .venv/.demo ## play the four scenes in the terminal
 
 test: .venv/.test ## run every test (LONG=1 adds soak and crash runs)
 	@$(RUN) python -m tests.setup
-	@$(RUN) pytest
+	@$(RUN) pytest --numprocesses auto --maxprocesses 4 --dist loadgroup
 
 check: .venv/.test ## format, lint, types, import layers, docs
 	@$(RUN) ruff format --check .
