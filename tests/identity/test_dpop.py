@@ -151,7 +151,7 @@ def test_a_proof_without_a_usable_identifier_is_refused(jti: object) -> None:
         {"b64": False},
         {"jwk": None},
         {"jwk": {"kty": "EC"}},
-        {"jwk": [KEY.as_dict(private=False)]},
+        pytest.param({"jwk": [KEY.as_dict(private=False)]}, id="a list of keys"),
         {"jwk": {"kty": "oct", "k": "c2VjcmV0"}},
     ],
     ids=str,
