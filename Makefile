@@ -16,9 +16,9 @@ demo: .venv/.demo ## start FinPort: the whole network, on this machine
 story: .venv/.demo ## play the four scenes in the terminal
 	@$(RUN) stead demo --story
 
-test: .venv/.test ## run every test (LONG=1 adds soak and crash runs)
+test: .venv/.test ## run every test (LONG=1 adds soak and crash runs, JOBS=4 runs so many files at once)
 	@$(RUN) python -m tests.setup
-	@$(RUN) pytest --numprocesses auto --maxprocesses 4 --dist loadgroup
+	@$(RUN) pytest $(if $(JOBS),--numprocesses $(JOBS) --dist loadgroup)
 
 check: .venv/.test ## format, lint, types, import layers, docs
 	@$(RUN) ruff format --check .

@@ -197,7 +197,6 @@ async def test_the_pages_let_nothing_in(here: Town) -> None:
 
 
 async def test_loopjacking_a_payee_changed_after_the_yes_is_out_of_scope(here: Town) -> None:
-    before = len(here.payments())
     issuer = here.home.network.corporate_idp
     directory = Directory.of(here.home)
     task = await _parked(here, {"payee": "Carol", "amount": "30"})
@@ -210,7 +209,7 @@ async def test_loopjacking_a_payee_changed_after_the_yes_is_out_of_scope(here: T
         directory.put(issuer, "alice", original)
     assert error_of(ended)["code"] == "out_of_scope"
     assert "creditorAccount" in error_of(ended)["description"]
-    assert len(here.payments()) == before
+    assert "30.00" not in {amount for amount, _ in here.payments()}
 
 
 async def test_a_retried_step_is_one_task_and_one_payment(here: Town) -> None:
