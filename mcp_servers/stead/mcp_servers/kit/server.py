@@ -27,7 +27,16 @@ from stead.identity.verifier import TrustedIssuer
 from stead.identity.workload import Workload
 from stead.mcp_servers.kit.edge import PATH, SignedIn
 from stead.mcp_servers.kit.rules import DeclaredPolicy
-from stead.mcp_servers.kit.tools import TOOLS_LIST, Check, Declaration, Function, StrictTool, refusal, tool_from
+from stead.mcp_servers.kit.tools import (
+    TOOLS_LIST,
+    Check,
+    Declaration,
+    Function,
+    StrictTool,
+    Understood,
+    refusal,
+    tool_from,
+)
 
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,31}")
 
@@ -138,7 +147,7 @@ class Server:
         if declaration is None or not isinstance(arguments, dict | None):
             return None  # the SDK refuses it by the protocol's own error: nothing of that name can run
         # Another spelling that the tool takes for the same is decided on as the same.
-        understood = self._tools[str(name)].understood(arguments or {})
+        understood = Understood(self._tools[str(name)], arguments or {})
         return Operation("tools/call", f"{self.name}.{name}", understood, declaration.effects)
 
     async def _for_the_caller(self, ctx: ServerRequestContext[Any, Any], call_next: CallNext) -> HandlerResult:

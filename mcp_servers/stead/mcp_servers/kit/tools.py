@@ -2,10 +2,11 @@
 
 import functools
 import inspect
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, time
 from decimal import Decimal
+from functools import cached_property
 from typing import Any
 from uuid import UUID
 
@@ -83,6 +84,27 @@ class StrictTool(Tool):
         except ValidationError as error:
             raise ToolError(_sentences(error)) from None
         return await super().run(arguments, context, convert_result)
+
+
+class Understood(Mapping[str, Any]):
+    """Arguments as `StrictTool.understood` gives them, understood when somebody looks at them: most rules do not."""
+
+    def __init__(self, tool: StrictTool, arguments: Json) -> None:
+        self._tool = tool
+        self._arguments = arguments
+
+    @cached_property
+    def _understood(self) -> Json:
+        return self._tool.understood(self._arguments)
+
+    def __getitem__(self, name: str) -> Any:
+        return self._understood[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._understood)
+
+    def __len__(self) -> int:
+        return len(self._understood)
 
 
 def tool_from(function: Function, declaration: Declaration) -> StrictTool:
