@@ -7,12 +7,11 @@ import hashlib
 import hmac
 import secrets
 import sqlite3
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from stead.identity.clock import Clock
+from stead.identity.sqlite import immediate
 
 LONGEST = 12 * 3600.0
 IDLE = 2 * 3600.0
@@ -111,7 +110,7 @@ class Sessions:
 
     def end(self, session: Session) -> None:
         """Signed out: the cookie opens nothing any more."""
-        with self._together():
+        with immediate(self._database):
             self._database.execute("DELETE FROM sessions WHERE key = ?", (session.key,))
             self._database.execute("DELETE FROM asked WHERE session = ?", (session.key,))
 
@@ -195,16 +194,6 @@ class Sessions:
 
     def _csrf(self, key: str) -> str:
         return hmac.new(self._secret, f"csrf|{key}".encode(), hashlib.sha256).hexdigest()
-
-    @contextmanager
-    def _together(self) -> Iterator[None]:
-        self._database.execute("BEGIN IMMEDIATE")
-        try:
-            yield
-        except BaseException:
-            self._database.execute("ROLLBACK")
-            raise
-        self._database.execute("COMMIT")
 
 
 def digest(cookie: str) -> str:

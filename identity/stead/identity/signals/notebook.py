@@ -5,13 +5,12 @@ hops, replicas and restarts know what one of them heard. Its calls are short eno
 """
 
 import sqlite3
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from stead.identity.clock import Clock
 from stead.identity.signals.revoked import Revoked
+from stead.identity.sqlite import immediate
 
 MAX_NAMED = 20_000
 """Of each issuer; beyond that the newest, and a moment stands for the others."""
@@ -48,7 +47,7 @@ class Notebook:
         `until` is how long the message could be shown again; what ended is kept for `keep` seconds: as long as a token
         may live that was issued before.
         """
-        with self._together():
+        with immediate(self._database):
             if not self._is_first(message, until):
                 return False
             self._write(ended, keep)
@@ -56,7 +55,7 @@ class Notebook:
 
     def note(self, ended: Ended, *, keep: float) -> None:
         """Writes down what ended, for `keep` seconds."""
-        with self._together():
+        with immediate(self._database):
             self._write(ended, keep)
 
     def _write(self, ended: Ended, keep: float) -> None:
@@ -69,16 +68,6 @@ class Notebook:
         self._database.execute("DELETE FROM heard WHERE until <= ?", (self._clock(),))
         done = self._database.execute("INSERT INTO heard VALUES (?, ?) ON CONFLICT DO NOTHING", (message, until))
         return done.rowcount == 1
-
-    @contextmanager
-    def _together(self) -> Iterator[None]:
-        self._database.execute("BEGIN IMMEDIATE")
-        try:
-            yield
-        except BaseException:
-            self._database.execute("ROLLBACK")
-            raise
-        self._database.execute("COMMIT")
 
     @property
     def edition(self) -> int:

@@ -2,11 +2,12 @@
 
 import asyncio
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
+
+from stead.identity.sqlite import immediate
 
 T = TypeVar("T")
 Work = Callable[[sqlite3.Connection], T]
@@ -42,7 +43,7 @@ class Database:
         return await asyncio.get_running_loop().run_in_executor(self._thread, work)
 
     def _transaction(self, work: Work[T]) -> T:
-        with _immediate(self._open()) as connection:
+        with immediate(self._open()) as connection:
             return work(connection)
 
     def _open(self) -> sqlite3.Connection:
@@ -53,7 +54,7 @@ class Database:
             connection.row_factory = sqlite3.Row
             connection.execute("PRAGMA synchronous=FULL")
             connection.execute("PRAGMA foreign_keys=ON")
-            with _immediate(connection):
+            with immediate(connection):
                 self._prepare(connection)
             self._connection = connection
         return self._connection
@@ -62,15 +63,3 @@ class Database:
         if self._connection is not None:
             self._connection.close()
             self._connection = None
-
-
-@contextmanager
-def _immediate(connection: sqlite3.Connection) -> Iterator[sqlite3.Connection]:
-    """Takes the write lock before the first read, so that no decision is made on what another writer is changing."""
-    connection.execute("BEGIN IMMEDIATE")
-    try:
-        yield connection
-    except BaseException:
-        connection.execute("ROLLBACK")
-        raise
-    connection.execute("COMMIT")
