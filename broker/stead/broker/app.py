@@ -49,7 +49,7 @@ def broker_app(workload: Workload) -> ASGIApp:
     board, requests, attempts = TaskBoard(engine), Requests(engine), Attempts(engine)
     registry = Registry(workload, Catalogue(engine))
     vault = AsyncVault(open_vault(workload.home, settings.vault, f"{NAME}-vault"))
-    subjects = Subjects(vault, workload.verifier)
+    subjects = Subjects(vault, workload.verifier, workload.clock)
     office = Office(
         workload=workload,
         registry=registry,

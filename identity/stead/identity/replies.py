@@ -7,7 +7,7 @@ import json
 import re
 from base64 import b64encode
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from stead.identity.dpop import ALGORITHMS
 from stead.identity.errors import (
@@ -18,7 +18,7 @@ from stead.identity.errors import (
     InvalidProof,
     StepUpRequired,
 )
-from stead.identity.step_up import StepUp
+from stead.identity.step_up import wanted_by
 from stead.identity.types import Json, Scope, Send
 
 Protocol = Literal["jsonrpc", "http", "form"]
@@ -57,10 +57,25 @@ def body_of(error: IdentityError, protocol: Protocol, *, request_id: object = No
 
 def _way_on(error: IdentityError) -> Json:
     """The sign-in that is wanted, or the provider at which the person has to authorize this, where policy names one."""
-    if isinstance(error, StepUpRequired):
-        return StepUp.of(error).as_json()
-    is_named = isinstance(error, ConsentRequired) and "provider" in error.details
-    return {"provider": str(error.details["provider"])} if is_named else {}
+    if isinstance(error, ConsentRequired) and "provider" in error.details:
+        return {"provider": str(error.details["provider"])}
+    return wanted_by(error)
+
+
+class Told(NamedTuple):
+    """What a JSON-RPC error says beside its sentence: `said` is all of it, which nobody vouches for."""
+
+    reason: str | None
+    hint: str | None
+    said: Mapping[str, Any]
+
+
+def told_in(data: object) -> Told:
+    """Reads an error's `data` as `body_of` writes it; empty where somebody else wrote it in another way."""
+    first = data[0] if isinstance(data, list) and data else None
+    said = first if isinstance(first, Mapping) else {}
+    reason, hint = said.get("reason"), said.get("hint")
+    return Told(str(reason).lower() if reason else None, hint if isinstance(hint, str) else None, said)
 
 
 def challenge(audience: str, scopes: Iterable[str], error: IdentityError | None = None) -> str:

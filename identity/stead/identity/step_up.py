@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from stead.identity.errors import StepUpRequired
+from stead.identity.errors import IdentityError, StepUpRequired
 from stead.identity.types import Json
 from stead.identity.values import Principal
 
@@ -49,6 +49,11 @@ class StepUp:
         strong = not self.acr_values or acr in self.acr_values
         fresh = self.max_age is None or (isinstance(since, int | float) and now - since <= self.max_age)
         return strong and fresh
+
+
+def wanted_by(error: IdentityError) -> Json:
+    """The sign-in that an error asks for, in the words of `as_json`; nothing for an error that asks for none."""
+    return StepUp.of(error).as_json() if isinstance(error, StepUpRequired) else {}
 
 
 ANY = StepUp()

@@ -11,8 +11,8 @@ from a2a.types import Artifact, Part, TaskState
 from stead.agents.kit.errors import Canceled, Expired
 from stead.agents.kit.skill import Skill
 from stead.agents.kit.wire import artifact, data_part, text_part
-from stead.identity.errors import ConfigurationError, IdentityError, ProviderUnavailable, StepUpRequired
-from stead.identity.step_up import StepUp
+from stead.identity.errors import ConfigurationError, IdentityError, ProviderUnavailable
+from stead.identity.step_up import wanted_by
 from stead.identity.types import Json
 
 COMPLETED, REJECTED, FAILED, CANCELED = "COMPLETED", "REJECTED", "FAILED", "CANCELED"
@@ -81,8 +81,7 @@ def interrupted() -> Ending:
 
 def told(state: str, error: IdentityError) -> Ending:
     """An error of ours as an ending."""
-    wanted = StepUp.of(error).as_json() if isinstance(error, StepUpRequired) else {}
-    return _error(state, error.code, error.description, error.hint, **wanted)
+    return _error(state, error.code, error.description, error.hint, **wanted_by(error))
 
 
 def _error(state: str, code: str, description: str, hint: str | None, **more: Any) -> Ending:

@@ -2,7 +2,7 @@
 
 import json
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -131,22 +131,15 @@ class McpClient:
         if error.error.code not in REFUSED:
             log.warning("%s.%s: JSON-RPC error %s", self.name, tool, error.error.code)
             return ProviderUnavailable(f"{self.name}.{tool} failed.", hint="Its log says why.")
-        reason, hint, told = _details(error.error.data)
-        wanted = StepUp.from_json(told).as_json() if reason == StepUpRequired.code else {}
-        return _REFUSALS.get(reason, AccessDenied)(error.error.message[:500], hint=hint, **wanted)
+        told = replies.told_in(error.error.data)
+        wanted = StepUp.from_json(told.said).as_json() if told.reason == StepUpRequired.code else {}
+        return _REFUSALS.get(told.reason or "", AccessDenied)(error.error.message[:500], hint=told.hint, **wanted)
 
 
 _REFUSALS: dict[str, type[IdentityError]] = {
     kind.code: kind
     for kind in (OutOfScope, InvalidRequest, InvalidToken, InsufficientScope, StepUpRequired, ProviderUnavailable)
 }
-
-
-def _details(data: object) -> tuple[str, str | None, Mapping[str, Any]]:
-    first = data[0] if isinstance(data, list) and data else None
-    details = first if isinstance(first, Mapping) else {}
-    hint = details.get("hint")
-    return str(details.get("reason")).lower(), hint if isinstance(hint, str) else None, details
 
 
 def _is_json(result: Json) -> bool:

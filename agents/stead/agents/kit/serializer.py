@@ -10,8 +10,8 @@ from dbos import Serializer
 
 from stead.agents.kit.errors import Canceled, Declined, Expired, StepFailed
 from stead.identity import errors
-from stead.identity.errors import IdentityError, StepUpRequired
-from stead.identity.step_up import StepUp
+from stead.identity.errors import IdentityError
+from stead.identity.step_up import StepUp, wanted_by
 from stead.identity.types import Json
 
 _ERROR = "$error"
@@ -50,8 +50,8 @@ def _refuse(value: object) -> Any:
 def _error(error: BaseException) -> Json:
     """Our own errors with what may be shown; of any other only the class, because its text may hold anything."""
     if isinstance(error, IdentityError):
-        wanted = StepUp.of(error).as_json() if isinstance(error, StepUpRequired) else {}
-        return {"kind": type(error).__name__, "description": error.description, "hint": error.hint, **wanted}
+        told = {"kind": type(error).__name__, "description": error.description, "hint": error.hint}
+        return {**told, **wanted_by(error)}
     return {"kind": "", "description": type(error).__name__, "hint": None}
 
 

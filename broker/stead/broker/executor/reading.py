@@ -10,10 +10,10 @@ from a2a.utils.errors import A2AError, InvalidParamsError, InvalidRequestError, 
 from stead.broker.executor.replies import Fault, Reply, failed, stronger
 from stead.broker.structs import to_json
 from stead.identity.errors import StepUpRequired
+from stead.identity.replies import told_in
 from stead.identity.step_up import StepUp
 
 LONGEST = 2000
-_FAULTS = {"error", "code", "description", "hint"}
 
 
 def read_task(task: Task, skill: str) -> Reply:
@@ -113,9 +113,8 @@ def _told_in(response: httpx.Response) -> Mapping[str, Any] | None:
         return None
     if not isinstance(error, Mapping) or not isinstance(error.get("message"), str):
         return None
-    data = error.get("data")
-    first = data[0] if isinstance(data, list) and data and isinstance(data[0], Mapping) else {}
-    return {**first, "code": str(first.get("reason") or "server_error").lower(), "description": error["message"]}
+    told = told_in(error.get("data"))
+    return {**told.said, "code": told.reason or "server_error", "description": error["message"]}
 
 
 def _fault(told: Mapping[str, Any], otherwise: str) -> Fault:

@@ -17,8 +17,15 @@ from stead.broker.executor.errands import Errand
 from stead.broker.executor.replies import SIGN_IN, Fault, Reply, failed, passed_on, stronger
 from stead.broker.executor.subjects import Subjects
 from stead.broker.registry.entries import Entry
-from stead.identity.errors import IdentityError, InvalidGrant, InvalidToken, ProviderUnavailable, StepUpRequired
-from stead.identity.replies import REFUSED, UNAUTHENTICATED
+from stead.identity.errors import (
+    AccessDenied,
+    IdentityError,
+    InvalidGrant,
+    InvalidToken,
+    ProviderUnavailable,
+    StepUpRequired,
+)
+from stead.identity.replies import REFUSED, UNAUTHENTICATED, told_in
 from stead.identity.step_up import StepUp
 from stead.identity.types import Json
 from stead.identity.workload import Workload
@@ -91,23 +98,17 @@ def _sentence(said: str, output: Any, title: str) -> str:
 
 def _failure(error: BaseException, title: str) -> Reply:
     if isinstance(error, MCPError) and error.error.code in (REFUSED, UNAUTHENTICATED):
-        reason, hint, told = _details(error.error.data)
-        fault = Fault(code=reason, description=error.error.message[:500], hint=hint)
+        told = told_in(error.error.data)
+        reason = told.reason or AccessDenied.code
+        fault = Fault(code=reason, description=error.error.message[:500], hint=told.hint)
         if reason == StepUpRequired.code:
-            return stronger(fault, StepUp.from_json(told))
+            return stronger(fault, StepUp.from_json(told.said))
         if error.error.code == REFUSED:
             return Reply(state="refused", text=fault.description, fault=fault)
     if isinstance(error, IdentityError):
         raise error
     _log.warning("a tool of %s failed: %s", title, type(error).__name__)
     return failed("server_error", f"{title} failed.", "Its log says why.")
-
-
-def _details(data: object) -> tuple[str, str | None, Mapping[str, Any]]:
-    first = data[0] if isinstance(data, list) and data else None
-    details = first if isinstance(first, Mapping) else {}
-    hint = details.get("hint")
-    return str(details.get("reason") or "access_denied").lower(), hint if isinstance(hint, str) else None, details
 
 
 def _innermost(error: BaseException) -> BaseException:
