@@ -21,7 +21,7 @@ story: .venv/.demo ## play the four scenes in the terminal
 
 test: .venv/.test ## run every test (LONG=1 adds soak and crash runs)
 	@$(RUN) python -m tests.setup
-	@$(RUN) pytest --numprocesses $(JOBS) --dist loadgroup $(APART)
+	@$(RUN) pytest --numprocesses $(JOBS) --dist loadfile $(APART)
 	@$(RUN) pytest $(addprefix --ignore=,$(APART))
 
 check: .venv/.test ## format, lint, types, import layers, docs

@@ -15,13 +15,7 @@ def home(tmp_path: Path) -> Home:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Long runs are taken in with LONG=1; the closing line counts them as deselected otherwise.
-
-    Side by side, a file is one process's, and so are all that start Keycloak, which takes half a minute.
-    """
-    for item in items:
-        name = item.path.stem
-        item.add_marker(pytest.mark.xdist_group("keycloak" if name.startswith("test_keycloak") else str(item.path)))
+    """Long runs are taken in with LONG=1; the closing line counts them as deselected otherwise."""
     if os.environ.get("LONG"):
         return
     long = [item for item in items if item.get_closest_marker("long")]

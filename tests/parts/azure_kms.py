@@ -8,16 +8,16 @@ import base64
 import json
 import os
 import secrets
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.keywrap import InvalidUnwrap, aes_key_unwrap, aes_key_wrap
+
+from tests.parts.handled import Silent, handled
 
 RESOURCE = "https://vault.azure.net"
 TENANT, CLIENT, ASSERTION = "a-tenant", "a-client", "a-token-of-the-workload"
@@ -144,7 +144,7 @@ def serving() -> Iterator[KeyVault]:
     """The service, for as long as the context lasts."""
     service = KeyVault()
 
-    class Handler(BaseHTTPRequestHandler):
+    class Handler(Silent):
         def do_GET(self) -> None:
             self._reply(b"")
 
@@ -156,23 +156,7 @@ def serving() -> Iterator[KeyVault]:
                 status, answer = service.answer(self.command, self.path, self.headers, body)
             except RefusedError as refused:
                 status, answer = refused.answer
-            content = json.dumps(answer).encode()
-            self.send_response(status)
-            self.send_header("content-type", "application/json")
-            self.send_header("content-length", str(len(content)))
-            self.end_headers()
-            self.wfile.write(content)
+            self.send(status, json.dumps(answer).encode(), content_type="application/json")
 
-        def log_message(self, format: str, *args: object) -> None:
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    service.url = f"http://127.0.0.1:{server.server_address[1]}"
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    try:
+    with handled(Handler) as service.url:
         yield service
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()

@@ -9,15 +9,15 @@ import binascii
 import json
 import os
 import secrets
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from tests.parts.handled import Silent, handled
 
 RING = "projects/finport/locations/europe-west3/keyRings/stead"
 KEY = f"{RING}/cryptoKeys/vault"
@@ -168,7 +168,7 @@ def serving() -> Iterator[GoogleKms]:
     """The service, for as long as the context lasts."""
     service = GoogleKms()
 
-    class Handler(BaseHTTPRequestHandler):
+    class Handler(Silent):
         def do_GET(self) -> None:
             url = urlsplit(self.path)
             self._reply(lambda: service.get(url.path, parse_qs(url.query), self.headers))
@@ -183,23 +183,8 @@ def serving() -> Iterator[GoogleKms]:
             except RefusedError as refused:
                 status, answer = refused.answer
             content = answer.encode() if isinstance(answer, str) else json.dumps(answer).encode()
-            self.send_response(status)
-            self.send_header("content-type", "application/text" if isinstance(answer, str) else "application/json")
-            self.send_header("metadata-flavor", "Google")
-            self.send_header("content-length", str(len(content)))
-            self.end_headers()
-            self.wfile.write(content)
+            kind = "application/text" if isinstance(answer, str) else "application/json"
+            self.send(status, content, content_type=kind, metadata_flavor="Google")
 
-        def log_message(self, format: str, *args: object) -> None:
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    service.url = f"http://127.0.0.1:{server.server_address[1]}"
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    try:
+    with handled(Handler) as service.url:
         yield service
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()

@@ -6,11 +6,12 @@ import os
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from tests.parts.handled import Silent, handled
 
 TOKEN = "a-token-of-the-key-service"
 
@@ -66,7 +67,7 @@ def serving() -> Iterator[Transit]:
     """The service, for as long as the context lasts."""
     transit = Transit()
 
-    class Handler(BaseHTTPRequestHandler):
+    class Handler(Silent):
         def do_GET(self) -> None:
             self._reply({})
 
@@ -75,24 +76,10 @@ def serving() -> Iterator[Transit]:
 
         def _reply(self, body: dict[str, Any]) -> None:
             status, answer = transit.answer(self.path, self.headers.get("x-vault-token", ""), body)
-            content = json.dumps(answer).encode()
-            self.send_response(status)
-            self.send_header("content-type", "application/json")
-            self.send_header("content-length", str(len(content)))
-            self.end_headers()
-            self.wfile.write(content)
+            self.send(status, json.dumps(answer).encode(), content_type="application/json")
 
-        def log_message(self, format: str, *args: object) -> None:
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    transit.url = f"http://127.0.0.1:{server.server_address[1]}"
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    try:
-        yield transit
-    finally:
-        transit.answers.set()
-        server.shutdown()
-        server.server_close()
-        thread.join()
+    with handled(Handler) as transit.url:
+        try:
+            yield transit
+        finally:
+            transit.answers.set()

@@ -17,43 +17,36 @@ from stead.demo.idp.demand import demand_of
 from stead.demo.network.addresses import network_of
 from stead.identity.certificates import certified
 from stead.identity.clock import system_clock
-from stead.identity.connections import Connections, connected
-from stead.identity.driver import drive, fetch
-from stead.identity.egress import Target
+from stead.identity.driver import drive
 from stead.identity.errors import AccessDenied, InvalidGrant, InvalidRequest, InvalidScope
 from stead.identity.flows import TokenSet, begin, redeem, renew, validate_callback
 from stead.identity.flows.entra import SIGNING_IN
 from stead.identity.home import Home
 from stead.identity.settings import Settings
-from stead.identity.values import AccessToken, Grant, Principal
-from stead.identity.verifier import Verifier
+from stead.identity.values import Grant
 from tests.parts.vendors.auth0_tenant import PERSON, Auth0Tenant
 from tests.parts.vendors.vendor import serving
 from tests.providers.auth0 import applied, written
+from tests.providers.settled import Settled
 
 
 @dataclass
-class Town:
+class Town(Settled):
     """A tenant that was set up by the script, and the workloads that live on it by the settings that it wrote."""
 
     tenant: Auth0Tenant
-    home: Home
-    settings: Settings
     folder: Path
-    open_: AsyncExitStack
+
+    @property
+    def issuer(self) -> str:
+        return self.tenant.issuer
 
     def app(self, name: str) -> str:
-        return str(self.settings.described(self.tenant.issuer).clients[name].client_id)
-
-    async def of(self, name: str) -> Connections:
-        """What a workload goes out by."""
-        me = self.settings.described(self.tenant.issuer).client_named(name, self.home)
-        opened = connected(me, self.home.key("proof"), self.settings, time.time, lambda _: me)
-        return await self.open_.enter_async_context(opened)
+        return str(self.described.clients[name].client_id)
 
     async def sign_in(self) -> TokenSet:
         network, web = self.home.network, await self.of("finport-web")
-        client = self.settings.described(self.tenant.issuer).client_named("finport-web", self.home)
+        client = self.described.client_named("finport-web", self.home)
         metadata = await web.providers.metadata(self.tenant.issuer)
         scopes, extra = (*SIGNING_IN, "broker:ask", "registry:admin"), {"audience": network.broker}
         pending = begin(client, metadata, redirect_uri=f"{network.web}/callback", scopes=scopes, extra=extra)
@@ -65,26 +58,11 @@ class Town:
 
     async def renewed(self, tokens: TokenSet, audience: str) -> TokenSet:
         web = await self.of("finport-web")
-        client = self.settings.described(self.tenant.issuer).client_named("finport-web", self.home)
+        client = self.described.client_named("finport-web", self.home)
         assert tokens.refresh_token is not None
         metadata = await web.providers.metadata(self.tenant.issuer)
         flow = renew(client, metadata, tokens.refresh_token, now=time.time(), resource=audience, target_by="audience")
         return await drive(flow, web.bare)
-
-    async def seen_at(self, audience: str, token: AccessToken) -> Principal:
-        async with httpx.AsyncClient() as plain:
-
-            async def keys(url: str) -> bytes:
-                return await fetch(url, plain)
-
-            trusted = [each.trusted() for each in self.settings.accepted]
-            return await Verifier(trusted, audience, keys, system_clock).verify(token)
-
-    async def hop(self, name: str, url: str, scope: str, person: Principal | None) -> Principal:
-        """What the callee at `url` sees when `name` calls it."""
-        kind = Grant.OBO if person else Grant.S2S
-        token = await (await self.of(name)).tokens.obtain(Target(url, (scope,), kind), person)
-        return await self.seen_at(url, token)
 
 
 @pytest.fixture(scope="module")
@@ -111,7 +89,7 @@ async def town(first_run: tuple[Home, Auth0Tenant, Path], tmp_path: Path) -> Asy
         for file in ("auth0-setup.sh", "stead.yaml"):
             (tmp_path / file).write_text((folder / file).read_text().replace(former.origin, tenant.origin))
         settings = Settings(**yaml.safe_load((tmp_path / "stead.yaml").read_text()))
-        yield Town(tenant, home, settings, tmp_path, open_)
+        yield Town(home, settings, open_, tenant, tmp_path)
 
 
 async def test_a_person_an_agent_an_agent_and_a_tool_by_what_was_written(town: Town) -> None:

@@ -20,45 +20,34 @@ from stead.demo.network import addresses
 from stead.demo.network.addresses import network_of
 from stead.identity.certificates import certified
 from stead.identity.clock import system_clock
-from stead.identity.connections import Connections, connected
-from stead.identity.driver import drive, fetch
+from stead.identity.driver import drive
 from stead.identity.egress import Target
 from stead.identity.errors import AccessDenied, ConsentRequired, GrantRefused, IdentityError, InvalidRequest
 from stead.identity.flows import begin, redeem, validate_callback
 from stead.identity.flows.entra import SIGNING_IN, long_names, renew
 from stead.identity.flows.wire import TokenSet
 from stead.identity.home import Home
-from stead.identity.issuer_settings import IssuerSettings
 from stead.identity.settings import Settings
-from stead.identity.values import AccessToken, Grant, Principal
-from stead.identity.verifier import Verifier
+from stead.identity.values import Grant
 from stead.identity.workload import Workload
 from tests.parts.vendors.entra import ALICE, TENANT
 from tests.parts.vendors.entra_tenant import EntraTenant
 from tests.parts.vendors.graph import Directory
 from tests.parts.vendors.vendor import serving
 from tests.providers.entra import applied, written
+from tests.providers.settled import Settled
 
 
 @dataclass
-class Town:
+class Town(Settled):
     """A tenant that was set up by the script, and the workloads that live on it by the settings that it wrote."""
 
     tenant: EntraTenant
-    home: Home
-    settings: Settings
     folder: Path
-    open_: AsyncExitStack
 
     @property
-    def described(self) -> IssuerSettings:
-        return self.settings.described(self.tenant.issuer)
-
-    async def of(self, name: str) -> Connections:
-        """What a workload goes out by."""
-        me = self.described.client_named(name, self.home)
-        opened = connected(me, self.home.key("proof"), self.settings, time.time, lambda _: me)
-        return await self.open_.enter_async_context(opened)
+    def issuer(self) -> str:
+        return self.tenant.issuer
 
     def named(self, address: str, *scopes: str) -> tuple[str, ...]:
         return long_names(self.described.audiences[address], scopes)
@@ -82,21 +71,6 @@ class Town:
         assert tokens.refresh_token is not None
         metadata = await web.providers.metadata(self.tenant.issuer)
         return await drive(renew(client, metadata, tokens.refresh_token, scopes=scopes, now=time.time()), web.bare)
-
-    async def seen_at(self, audience: str, token: AccessToken) -> Principal:
-        async with httpx.AsyncClient() as plain:
-
-            async def keys(url: str) -> bytes:
-                return await fetch(url, plain)
-
-            trusted = [each.trusted() for each in self.settings.accepted]
-            return await Verifier(trusted, audience, keys, system_clock).verify(token)
-
-    async def hop(self, name: str, url: str, scope: str, person: Principal | None) -> Principal:
-        """What the callee at `url` sees when `name` calls it."""
-        kind = Grant.OBO if person else Grant.S2S
-        token = await (await self.of(name)).tokens.obtain(Target(url, (scope,), kind), person)
-        return await self.seen_at(url, token)
 
     def app(self, name: str) -> str:
         return str(self.described.clients[name].client_id)
@@ -132,7 +106,7 @@ async def town(settled: Home, first_run: tuple[EntraTenant, Path], tmp_path: Pat
         for file in ("entra-setup.sh", "stead.yaml"):
             (tmp_path / file).write_text((folder / file).read_text().replace(former.origin, tenant.origin))
         settings = Settings(**yaml.safe_load((tmp_path / "stead.yaml").read_text()))
-        yield Town(tenant, settled, settings, tmp_path, open_)
+        yield Town(settled, settings, open_, tenant, tmp_path)
 
 
 async def test_a_person_an_agent_an_agent_and_a_tool_by_what_was_written(town: Town) -> None:

@@ -3,7 +3,6 @@
 import asyncio
 import copy
 import json
-import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
@@ -18,39 +17,27 @@ from stead.demo.idp import okta
 from stead.demo.idp.demand import Demand, demand_of
 from stead.demo.network.addresses import network_of
 from stead.identity.clock import system_clock
-from stead.identity.connections import Connections, connected
-from stead.identity.driver import drive, fetch
-from stead.identity.egress import Target
+from stead.identity.driver import drive
 from stead.identity.errors import AccessDenied, InvalidRequest
 from stead.identity.flows import begin, redeem, validate_callback
 from stead.identity.home import Home
 from stead.identity.settings import Settings
-from stead.identity.values import AccessToken, Grant, Principal
-from stead.identity.verifier import Verifier
+from stead.identity.values import AccessToken, Grant
 from tests.parts.vendors.okta_org import OktaOrg
 from tests.parts.vendors.vendor import serving
+from tests.providers.settled import Settled
 
 
 @dataclass
-class Town:
+class Town(Settled):
     """An organization that was set up by the script, and the workloads that live on it by the settings."""
 
     org: OktaOrg
-    home: Home
-    settings: Settings
     demand: Demand
-    open_: AsyncExitStack
 
-    async def of(self, name: str) -> Connections:
-        """What a workload goes out by."""
-
-        def client(issuer: str) -> object:
-            return self.settings.described(issuer).client_named(name, self.home)
-
-        me = self.settings.described(self.org.issuer).client_named(name, self.home)
-        return await self.open_.enter_async_context(
-            connected(me, self.home.key("proof"), self.settings, time.time, client)  # type: ignore[arg-type]
-        )
+    @property
+    def issuer(self) -> str:
+        return self.org.issuer
 
     async def sign_in(self) -> AccessToken:
         login, web = self.settings.login, await self.of("finport-web")
@@ -61,21 +48,6 @@ class Town:
         code = validate_callback(pending, httpx.URL(back.headers["location"]).params.multi_items())
         flow = redeem(client, metadata, pending, code, now=system_clock(), algorithms=login.algorithms)
         return (await drive(flow, web.bare)).access_token
-
-    async def seen_at(self, audience: str, token: AccessToken) -> Principal:
-        async with httpx.AsyncClient() as plain:
-
-            async def keys(url: str) -> bytes:
-                return await fetch(url, plain)
-
-            trusted = [each.trusted() for each in self.settings.accepted]
-            return await Verifier(trusted, audience, keys, system_clock).verify(token)
-
-    async def hop(self, name: str, url: str, scope: str, person: Principal | None) -> Principal:
-        """What the callee at `url` sees when `name` calls it."""
-        kind = Grant.OBO if person else Grant.S2S
-        token = await (await self.of(name)).tokens.obtain(Target(url, (scope,), kind), person)
-        return await self.seen_at(url, token)
 
 
 async def applied(script: str, token: str, folder: Path) -> tuple[int, str]:
@@ -117,7 +89,7 @@ async def town(first_run: tuple[Home, OktaOrg]) -> AsyncIterator[Town]:
     async with serving(org), AsyncExitStack() as open_:
         demand = demand_of(home, org.issuer)
         settings = Settings(**yaml.safe_load(yaml.safe_dump(okta.settings_of(demand, org.issuer))))
-        yield Town(org, home, settings, demand, open_)
+        yield Town(home, settings, open_, org, demand)
 
 
 async def test_a_person_an_agent_an_agent_and_a_tool_by_what_was_written(town: Town) -> None:
